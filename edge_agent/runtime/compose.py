@@ -50,6 +50,7 @@ from edge_agent.runtime.guarded import GuardedIndicator, GuardedReader
 from edge_agent.runtime.health_desk import HealthDesk
 from edge_agent.runtime.inbox import Inbox
 from edge_agent.runtime.journal_guard import JournalGuard, WatchedJournal
+from edge_agent.runtime.last_scan import LastScan
 from edge_agent.runtime.opening import JournalOpener
 from edge_agent.runtime.operator_book import CommonPin, OperatorBook
 from edge_agent.runtime.outage import OutageDesk
@@ -157,9 +158,11 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     roster_desk = RosterDesk(journal, in_force, station, palms, guard, now)
     contact = LedgerContact() if identity.registration is not None else None
+    last_scan = LastScan(journal)
     health_desk = HealthDesk(
-        now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s, calls
-    )
+        now, journal, station, guard, outage, readers, contact, palms, settings.rules.roster_age_max_s, calls,
+        last_scan,
+    )  # fmt: skip
     upkeep = JournalUpkeep(journal, now, settings.journal.keep_days, guard.condemn_if_unsent)
 
     for indicator in indicators:
@@ -169,7 +172,9 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         settings, identity, journal, contact, roster_desk, health_desk, relayed, palms, guard, now, supervisor
     )
     scan_test = ScanTest(now)
-    station_loop = StationLoop(station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test)
+    station_loop = StationLoop(
+        station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test, last_scan
+    )
     station_thread = supervisor.add("station", station_loop.run)
     palm_threads: tuple[Part, ...] = ()
     if palms is not None:

@@ -18,6 +18,7 @@ from edge_agent.domain.moment import Moment, MomentSource
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.devices import DevicePresence, ReaderPresences
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.last_scan import LastScan
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.technician_desk import TechnicianDesk
 from edge_agent.runtime.uplink import LedgerContact
@@ -53,6 +54,7 @@ class HealthDesk:
     palms: PalmReadiness | None
     roster_age_max_s: float
     calls: TechnicianDesk
+    last_scan: LastScan
 
     def examine(self, moment: Moment) -> KioskHealth:
         """Returns the kiosk's health at this moment."""
@@ -89,23 +91,32 @@ class HealthDesk:
                 reader.name,
                 "failed" if reader.name in (*health.readers_gone, *health.readers_misset) else "ok",
                 (reader.why or _misset_why(reader))[:WHY_CHARS_MAX],
+                wire.PartKind.READER,
             )
             for reader in self.readers.everyone
         ]
         parts += [
-            wire.PartHealth(f"{reader.name} {clock.terminal} clock", "failed", clock.why[:WHY_CHARS_MAX])
+            _failed(f"{reader.name} {clock.terminal} clock", clock.why, wire.PartKind.TERMINAL_CLOCK)
             for reader in self.readers.everyone
             for clock in reader.doubted_clocks
         ]
         call = self.calls.open_call
         if call is not None:
             why = f"called by the staff: {call.about}" if call.about else "called by the staff"
-            parts.append(wire.PartHealth("technician", "failed", why[:WHY_CHARS_MAX]))
+            parts.append(_failed("technician", why, wire.PartKind.TECHNICIAN))
         if judge_recording(health).level is HealthLevel.ACT:
-            parts.append(wire.PartHealth("journal", "failed", "it cannot be written"))
+            parts.append(_failed("journal", "it cannot be written", wire.PartKind.JOURNAL))
         if self.contact is not None and self.contact.watch.alarm is SyncAlarm.SPLIT_LOG:
-            parts.append(wire.PartHealth("log", "failed", self.contact.watch.why[:WHY_CHARS_MAX]))
-        return AgentReport(VERSION, self.journal.roster.version(), moment.boot, moment.clock.value, tuple(parts))
+            parts.append(_failed("log", self.contact.watch.why, wire.PartKind.LOG))
+        return AgentReport(
+            VERSION,
+            self.journal.roster.version(),
+            moment.boot,
+            moment.clock.value,
+            tuple(parts),
+            roster_age_s=health.roster_age_s,
+            scanned=self.last_scan.read(),
+        )
 
     def _invites_palms(self) -> bool:
         """A terminal recognises by itself; a camera invites only when somebody can be recognised here."""
@@ -113,6 +124,10 @@ class HealthDesk:
         return any(terminal.is_present for terminal in self.readers.palm_terminals) or (
             ready and any(camera.is_present for camera in self.readers.cameras)
         )
+
+
+def _failed(part: str, why: str, kind: wire.PartKind) -> wire.PartHealth:
+    return wire.PartHealth(part, "failed", why[:WHY_CHARS_MAX], kind)
 
 
 def _is_misset(reader: DevicePresence) -> bool:

@@ -12,6 +12,7 @@ from edge_agent.process.metrics import Counters
 from edge_agent.process.supervision import Pulse
 from edge_agent.runtime.inbox import Inbox, PalmScan, Scan, StationJob
 from edge_agent.runtime.journal_guard import JournalGuard
+from edge_agent.runtime.last_scan import LastScan
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.scan_test import ScanTest
 from edge_agent.runtime.surfaces import Surfaces
@@ -37,6 +38,7 @@ class StationLoop:
         now: MomentSource,
         wake_uplink: Callable[[], None],
         scan_test: ScanTest,
+        last_scan: LastScan,
     ) -> None:
         self.station = station
         self._inbox = inbox
@@ -47,6 +49,7 @@ class StationLoop:
         self._now = now
         self._wake_uplink = wake_uplink
         self._scan_test = scan_test
+        self._last_scan = last_scan
 
     def run(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
@@ -90,6 +93,8 @@ class StationLoop:
 
     def _take_scan(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
         """Takes one scan and shows its feedback, unless nobody stands there to be greeted."""
+        if greet:
+            self._last_scan.note(moment)
         try:
             feedback = take()
         except JournalDamaged as error:

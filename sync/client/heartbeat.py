@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sync.client.channel import LedgerChannel
 from sync.client.paced import Pace, PacedClient, SyncOutcome, SyncStep
 from sync.client.ports import Outbox
 from sync.contract import wire
-from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, PartHealth
+from sync.contract.wire import HeadText, Heartbeat, HeartbeatReply, PartHealth, UpdateReport
 from sync.errors import RequestRejected, SyncAlarm, Unreachable
 
 HEALTH_MAX: Final = 32  # parts that one heartbeat tells of
@@ -24,6 +25,9 @@ class AgentReport:
     boot: str  # the kernel's boot id
     clock: str  # an `event.ClockQuality`
     health: tuple[PartHealth, ...] = ()
+    roster_age_s: int = -1  # since the ledger confirmed the roster; -1: there is none
+    scanned: datetime | None = None  # when somebody was last at a reader
+    update: UpdateReport | None = None
 
 
 class HeartbeatSender(PacedClient):
@@ -95,4 +99,7 @@ class HeartbeatSender(PacedClient):
             at=wire.time_text(self._pace.clock()),
             clock=report.clock,
             health=report.health[:HEALTH_MAX],
+            roster_age_s=report.roster_age_s,
+            scanned=wire.time_text(report.scanned) if report.scanned is not None else "",
+            update=report.update,
         )

@@ -180,6 +180,25 @@ class PartHealth(msgspec.Struct, frozen=True, omit_defaults=True):
     part: str
     state: str
     detail: str = ""
+    kind: str = ""  # a `PartKind`; empty from a kiosk that does not tell
+
+
+class PartKind(StrEnum):
+    """The kinds of parts that a heartbeat tells of. A newer kiosk may know more of them."""
+
+    READER = "reader"
+    TERMINAL_CLOCK = "terminal-clock"
+    TECHNICIAN = "technician"  # `failed`: the staff have called
+    JOURNAL = "journal"
+    LOG = "log"  # the ledger's, as this kiosk has checked it
+
+
+class UpdateReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the kiosk stands with an update: the version in question, its state, and in words why."""
+
+    version: str
+    state: str  # `staged`, `applied`, `rolled-back` …
+    why: str = ""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -196,6 +215,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: str  # the kiosk's wall clock
     clock: str  # an `event.ClockQuality`
     health: tuple[PartHealth, ...] = ()
+    roster_age_s: Annotated[int, msgspec.Meta(ge=-1, le=INT_MAX)] = -1  # since the ledger confirmed it; -1: unknown
+    scanned: str = ""  # when somebody was last at a reader; empty: not known
+    update: UpdateReport | None = None
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

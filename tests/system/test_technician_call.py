@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from drivers.simulated.card_peer import CardPeer
+from sync.ledger.fleet.alarms import AlarmKind, judge_kiosk
+from sync.ledger.fleet.reading import read_kiosks
 from sync.ledger.registry import schools
 from sync.ledger.registry.roster_files import read_export
 from sync.ledger.registry.roster_import import import_export
@@ -74,6 +76,12 @@ def test_the_technician_is_called_from_a_row_until_somebody_answers(
         page.screenshot(path=tmp_path / "called.png")
         page.close()
         wait_report(daemon, db, device, ["called by the staff: unknown_card"])
+        now = datetime.now(UTC)
+        (kiosk,) = [row for row in read_kiosks(db, now, school) if row.device == device]
+        assert AlarmKind.TECHNICIAN in {alarm.kind for alarm in judge_kiosk(kiosk, now)}
+        assert (kiosk.roster, kiosk.roster_age_s >= 0, kiosk.readers_gone) == (1, True, ())
+        last_scan = kiosk.scanned
+        assert last_scan is not None
         daemon.kill()  # a call survives it
         status = daemon.start()
         page = sign_in(browser, str(status["screen"]), "Сауле", head["pin"])
@@ -82,5 +90,8 @@ def test_the_technician_is_called_from_a_row_until_somebody_answers(
         expect(page.locator("#health")).not_to_contain_text("Technician called")
         page.close()
         wait_report(daemon, db, device, [])
+        (kiosk,) = [row for row in read_kiosks(db, now, school) if row.device == device]
+        assert kiosk.scanned is not None, "a start finds the last scan in the journal"
+        assert abs(kiosk.scanned - last_scan) < timedelta(minutes=1)
         calls = [(call["operator"], call.get("answered", False)) for call in facts(daemon.rows(), "technician_call")]
         assert calls == [(cook["id"], False), (head["id"], True)]

@@ -1,11 +1,11 @@
 """Who may see and do what on the ledger's pages. Pure.
 
-| role | schools | people | programmes | lessons | contests | events and proofs |
-|---|---|---|---|---|---|---|
-| school | its own | by name | yes | yes | with the family's words | yes |
-| caterer | its own | by opaque id | no | no | no | no |
-| city | all | by opaque id | yes | yes | without the words | no |
-| auditor | all | by opaque id | yes | yes | without the words | yes |
+| role | schools | people | programmes | lessons | contests | events and proofs | kiosks |
+|---|---|---|---|---|---|---|---|
+| school | its own | by name | yes | yes | with the family's words | yes | its own |
+| caterer | its own | by opaque id | no | no | no | no | no |
+| city | all | by opaque id | yes | yes | without the words | no | all |
+| auditor | all | by opaque id | yes | yes | without the words | yes | all |
 """
 
 from collections.abc import Mapping
@@ -80,6 +80,11 @@ class PageReader:
     @property
     def sees_contests(self) -> bool:
         """Returns False for a caterer: what families say is between them, the school and the city."""
+        return self.role is not PageRole.CATERER
+
+    @property
+    def sees_kiosks(self) -> bool:
+        """Returns False for a caterer: whose reader is broken is for those who look after the kiosks."""
         return self.role is not PageRole.CATERER
 
     @property

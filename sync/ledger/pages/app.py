@@ -8,6 +8,8 @@ GET  /pages/schools/SCHOOL/people/PERSON            a person's month
 GET  /pages/schools/SCHOOL/events/DEVICE/EPOCH/SEQ  one event as it is stored
 GET  /pages/schools/SCHOOL/contests                 what families object to, and the answers
 GET  /pages/schools/SCHOOL/days/DAY/lessons         meals beside lessons; POST takes the file of those who were there
+GET  /pages/kiosks                                  every kiosk (the city's readers); …/files/csv: as a file
+GET  /pages/schools/SCHOOL/kiosks                   a school's kiosks; …/files/csv: as a file
 GET  /pages/schools/SCHOOL/maps                     how a payer's files are read; POST keeps a map
 GET  /pages/schools/SCHOOL/views                    who has looked at whom
 GET  /pages/schools/SCHOOL/sheets                   its sheets
@@ -37,6 +39,7 @@ from sync.ledger.pages import accounts
 from sync.ledger.pages.accounts import PageSession, RefusedSignIn
 from sync.ledger.pages.desk import PagePool
 from sync.ledger.pages.difference_pages import DifferencePages
+from sync.ledger.pages.fleet_pages import FleetPages
 from sync.ledger.pages.forms import PageForm, read_form, read_upload
 from sync.ledger.pages.lesson_pages import LessonPages
 from sync.ledger.pages.map_pages import MapPages
@@ -54,6 +57,7 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
     desk = ReaderDesk(pool, clock)
     door, visits, sheets = _DoorPages(desk), VisitPages(desk), SheetPages(desk, authority_file)
     school = "/schools/{school}"
+    kiosks = FleetPages(desk)
     differences, lessons, maps = DifferencePages(desk), LessonPages(desk), MapPages(desk)
     sheet = f"{school}/sheets/{{month}}/{{programme}}/{{number:int}}"
     counts = f"{school}/sheets/{{month}}/{{programme}}/differences"
@@ -74,6 +78,10 @@ def mount_pages(pool: PagePool, clock: Callable[[], datetime], authority_file: P
             Route(f"{school}/days/{{day}}/lessons", desk.form(lessons.hand_in, read_upload), methods=["POST"]),
             Route(f"{school}/maps", desk.page(maps.show), methods=["GET"]),
             Route(f"{school}/maps", desk.form(maps.store), methods=["POST"]),
+            Route("/kiosks", desk.page(kiosks.show), methods=["GET"]),
+            Route("/kiosks/files/csv", desk.page(kiosks.export), methods=["GET"]),
+            Route(f"{school}/kiosks", desk.page(kiosks.show), methods=["GET"]),
+            Route(f"{school}/kiosks/files/csv", desk.page(kiosks.export), methods=["GET"]),
             Route(f"{school}/views", desk.page(visits.views), methods=["GET"]),
             Route(f"{school}/sheets", desk.page(sheets.list_sheets), methods=["GET"]),
             Route(counts, desk.page(differences.list_counts), methods=["GET"]),

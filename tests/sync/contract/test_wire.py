@@ -1,18 +1,23 @@
 from datetime import UTC, datetime, timedelta, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.contract import wire
 from sync.contract.wire import (
+    Count,
     Cursor,
     HeadText,
     Heartbeat,
     InvalidMessage,
+    PartHealth,
+    PartKind,
     ProblemDocument,
     ProblemType,
     RegistrationRequest,
+    UpdateReport,
 )
 
 
@@ -94,3 +99,43 @@ def test_hashes_are_hex_of_32_bytes() -> None:
 def test_roster_query() -> None:
     assert wire.roster_query(0) == "since=0"
     assert wire.roster_query(17, "a b&c") == "since=17&cursor=a+b%26c"
+
+
+class FormerHeartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A heartbeat as ledgers of before the fleet's page read it, and as kiosks of that time wrote it."""
+
+    epoch: str
+    head: HeadText
+    acknowledged: Count
+    queue: Count
+    agent: str
+    roster: Count
+    boot: str
+    instance: str
+    at: str
+    clock: str
+    health: tuple["FormerPartHealth", ...] = ()
+
+
+class FormerPartHealth(msgspec.Struct, frozen=True, omit_defaults=True):
+    part: str
+    state: str
+    detail: str = ""
+
+
+def test_an_older_ledger_reads_a_newer_kiosks_heartbeat_and_the_reverse() -> None:
+    same = {
+        "epoch": "0" * 16, "head": HeadText(0, "0" * 64), "acknowledged": 0, "queue": 2, "agent": "0.1", "roster": 3,
+        "boot": "b", "instance": "i", "at": "2026-11-20T04:00:00.000Z", "clock": "synchronised",
+    }  # fmt: skip
+    former = FormerHeartbeat(**same, health=(FormerPartHealth("door", "failed", "gone"),))  # type: ignore[arg-type]
+    newer = Heartbeat(
+        **same, health=(PartHealth("door", "failed", "gone", PartKind.READER),), roster_age_s=7,  # type: ignore[arg-type]
+        scanned="2026-11-20T03:59:00.000Z", update=UpdateReport(version="0.2", state="staged"),
+    )  # fmt: skip
+    assert wire.read_json(FormerHeartbeat, wire.to_json(newer)) == former
+    read = wire.read_json(Heartbeat, wire.to_json(former))
+    assert (read.health, read.roster_age_s, read.scanned, read.update) == (
+        (PartHealth("door", "failed", "gone"),), -1, "", None
+    )  # fmt: skip
+    assert wire.to_json(read) == wire.to_json(former), "a kiosk that has nothing more to tell sends what it sent before"
