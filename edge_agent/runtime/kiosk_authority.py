@@ -65,7 +65,8 @@ class FileAuthority:
     ) -> tuple[datetime, datetime]:
         """Gives the context a new key and certificate for name and addresses; returns from and until when it holds."""
         key = ec.generate_private_key(ec.SECP256R1())
-        since, until = wall - SERVER_BACKDATED, wall + SERVER_LASTS
+        second = wall.replace(microsecond=0)  # a certificate knows no smaller part
+        since, until = second - SERVER_BACKDATED, second + SERVER_LASTS
         names = [x509.DNSName(name), *(x509.IPAddress(address) for address in addresses)]
         certificate = (
             x509.CertificateBuilder()

@@ -5,7 +5,6 @@ It runs in the event loop of the screen's server and never ends it: whatever goe
 
 import asyncio
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -57,9 +56,9 @@ class TabletDoor:
         self._wall = wall
         self._context = _make_context()
         self._since: datetime | None = None
-        self._wanted: tuple[LanAddress, ...] | None = None
-        self._staff: _Listening | None = None
-        self._certificates: _Listening | None = None
+        self._named: tuple[LanAddress, ...] = ()  # in the certificate
+        self._staff: dict[LanAddress, _Listening] = {}
+        self._certificates: dict[LanAddress, _Listening] = {}
         self._wake = asyncio.Event()
         self.state = DoorState(port=lan.port, certificate_port=lan.certificate_port)
 
@@ -81,8 +80,7 @@ class TabletDoor:
             log.exception("the staff's tablets are shut out until the agent is started anew")
             self.state = replace(self.state, fault=DoorFault.STOPPED)
         finally:
-            await _close(self._staff)
-            await _close(self._certificates)
+            await _close([*self._staff.values(), *self._certificates.values()])
 
     async def _look_and_tell(self) -> None:
         try:
@@ -97,16 +95,20 @@ class TabletDoor:
     async def _look(self) -> tuple[DoorFault, str]:
         """Brings the door in line with addresses, time and pairing. Returns what is wrong. Raises as the parts do."""
         addresses = self._lan.addresses()
-        if addresses != self._wanted or self._is_due():
+        if addresses != self._named or self._is_due():
             self._since, until = self._authority.renew(self._context, self._lan.name, addresses, self._wall())
+            self._named = addresses
             self.state = replace(self.state, until=until)
-        if addresses != self._wanted or len(self.state.addresses) < len(addresses):
-            self._wanted = addresses
-            await self._listen_anew(addresses)
-        await self._offer_certificate()
+        port = await _follow(self._staff, addresses, self.state.port, self._build_staff_app, self._context)
+        self.state = replace(self.state, addresses=tuple(self._staff), port=port)
+        offered = tuple(self._staff) if self._is_pairing() else ()
+        port = await _follow(
+            self._certificates, offered, self.state.certificate_port, lambda *_: self._certificate_app, None
+        )
+        self.state = replace(self.state, certificate_port=port)
         if not addresses:
             return DoorFault.NO_ADDRESS, "the kiosk has no private address"
-        missing = [host_in_url(address) for address in addresses if address not in self.state.addresses]
+        missing = [host_in_url(address) for address in addresses if address not in self._staff]
         if missing:
             return DoorFault.NOT_LISTENING, ", ".join(f"{host}:{self.state.port}" for host in missing)
         return DoorFault.NONE, ""
@@ -116,74 +118,55 @@ class TabletDoor:
         wall, until = self._wall(), self.state.until
         return self._since is None or until is None or wall < self._since or wall > until - RENEWED_BEFORE
 
-    async def _listen_anew(self, addresses: Sequence[LanAddress]) -> None:
-        await _close(self._staff)
-        await _close(self._certificates)
-        self._certificates = None
-        hosts = [self._lan.name, *(host_in_url(address) for address in addresses)]
-        self._staff = await _open(
-            addresses,
-            self.state.port,
-            lambda port: self._build_app(frozenset(f"{host}:{port}" for host in hosts)),
-            self._context,
-        )
-        self.state = replace(self.state, addresses=self._staff.addresses, port=self._staff.port or self.state.port)
-
-    async def _offer_certificate(self) -> None:
-        if not self._is_pairing():
-            await _close(self._certificates)
-            self._certificates = None
-        elif self._certificates is None:
-            self._certificates = await _open(
-                self.state.addresses, self.state.certificate_port, lambda _: self._certificate_app, None
-            )
-            port = self._certificates.port or self.state.certificate_port
-            self.state = replace(self.state, certificate_port=port)
+    def _build_staff_app(self, address: LanAddress, port: int) -> ASGIApp:
+        return self._build_app(frozenset({f"{self._lan.name}:{port}", f"{host_in_url(address)}:{port}"}))
 
 
 @dataclass(frozen=True, slots=True)
 class _Listening:
-    """A server with the addresses that it got, and its task."""
+    """A server at one address, and its task."""
 
-    addresses: tuple[LanAddress, ...]
-    port: int  # 0: it listens nowhere
     server: uvicorn.Server
     task: "asyncio.Task[None]"
 
 
-async def _open(
+async def _follow(
+    open_now: dict[LanAddress, _Listening],
     addresses: Sequence[LanAddress],
     port: int,
-    build_app: Callable[[int], ASGIApp],
+    build_app: Callable[[LanAddress, int], ASGIApp],
     context: ssl.SSLContext | None,
-) -> _Listening:
-    """Listens on all of these addresses that can be had; `port` 0 has the system choose one for all."""
-    sockets: list[socket.socket] = []
-    got: list[LanAddress] = []
+) -> int:
+    """Closes what is open at other addresses and opens what is missing; whoever stays is not disturbed.
+
+    Returns the port, which the system chooses for all where it is 0.
+    """
+    gone = [open_now.pop(address) for address in list(open_now) if address not in addresses]
+    await _close(gone)
     for address in addresses:
+        if address in open_now:
+            continue
         try:
-            opened = listen(str(address), port, CONNECTIONS_MAX, ADDRESS_CONNECTIONS_MAX)
+            listener = listen(str(address), port, CONNECTIONS_MAX, ADDRESS_CONNECTIONS_MAX)
         except OSError:
-            continue  # an address that is new, or gone again; the state names it, and the next look tries anew
-        port = opened.getsockname()[1]
-        sockets.append(opened)
-        got.append(address)
-    config = build_config(build_app(port), CONNECTIONS_MAX)
-    config.load()
-    config.ssl = context
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=sockets) if sockets else asyncio.sleep(0))
-    return _Listening(tuple(got), port if sockets else 0, server, task)
+            continue  # an address that is new, or gone again, or taken: the state says so, and the next look tries anew
+        port = listener.getsockname()[1]
+        config = build_config(build_app(address, port), CONNECTIONS_MAX)
+        config.load()
+        config.ssl = context
+        server = uvicorn.Server(config)
+        open_now[address] = _Listening(server, asyncio.create_task(server.serve(sockets=[listener])))
+    return port
 
 
-async def _close(listening: _Listening | None) -> None:
-    """Ends the server and its connections at once: after a change of address nobody is there to say farewell to."""
-    if listening is None:
-        return
-    listening.server.should_exit = True
-    for connection in list(listening.server.server_state.connections):
-        connection.transport.abort()
-    await listening.task
+async def _close(listening: Sequence[_Listening]) -> None:
+    """Ends servers and their connections at once: after a change of address nobody is there to say farewell to."""
+    for one in listening:
+        one.server.should_exit = True
+        for connection in list(one.server.server_state.connections):
+            connection.transport.abort()
+    for one in listening:
+        await one.task
 
 
 def _make_context() -> ssl.SSLContext:

@@ -70,7 +70,7 @@ class TabletGate:
 
 
 class _TabletSend:
-    """Sends a response to a tablet, and nothing more once its pairing has ended."""
+    """Sends a response to a tablet, and no further part of a stream once its pairing has ended."""
 
     def __init__(self, directory: TabletDirectory, tablet: str, secret: str, path: str, send: Send) -> None:
         self._directory = directory
@@ -78,21 +78,20 @@ class _TabletSend:
         self._secret = secret
         self._path = path
         self._send = send
-        self._is_started = self._is_over = False
+        self._is_over = False
 
     async def __call__(self, message: Message) -> None:
         if self._is_over:
             return
-        if self._is_started and not self._directory.is_paired(self._tablet):
+        if message.get("more_body") and not self._directory.is_paired(self._tablet):
             self._is_over = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        if message["type"] == "http.response.start":
-            self._is_started = True
-            if self._path in SIGN_IN_PATHS and message["status"] == 200:
-                anew = await run_in_threadpool(self._directory.renew, self._tablet, self._secret)
-                if anew is not None:
-                    MutableHeaders(scope=message).append("Set-Cookie", tablet_cookie(anew))
+        is_start = message["type"] == "http.response.start"
+        if is_start and self._path in SIGN_IN_PATHS and message["status"] == 200:
+            anew = await run_in_threadpool(self._directory.renew, self._tablet, self._secret)
+            if anew is not None:
+                MutableHeaders(scope=message).append("Set-Cookie", tablet_cookie(anew))
         await self._send(message)
 
 

@@ -1,7 +1,8 @@
 """A running screen, and a stand-in for the staff's actions that keeps its calls."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
@@ -31,7 +32,7 @@ from edge_agent.screen.ports import (
     WaitingPerson,
     WrongClock,
 )
-from edge_agent.screen.server import ScreenServer
+from edge_agent.screen.server import ScreenServer, wall_clock
 from edge_agent.screen.state import Language, SoundLevel
 from edge_agent.screen.tablets.ports import TabletParts
 from sync.contract.chain import Epoch
@@ -204,6 +205,7 @@ def run_screen(
     port: int = 0,
     operators: OperatorBook | None = None,
     tablets: TabletParts | None = None,
+    wall: Callable[[], datetime] = wall_clock,
 ) -> Iterator[ScreenServer]:
     with TemporaryDirectory() as folder:
         screen = ScreenServer(
@@ -217,6 +219,7 @@ def run_screen(
             actions=station or FakeStaffDesk(),
             operators=operators or OperatorBook(Path(folder), CommonPin(pin, (OPERATOR,))),
             tablets=tablets,
+            wall=wall,
             metrics=metrics,
             heartbeat_s=heartbeat_s,
         )

@@ -32,6 +32,11 @@ class SchoolLan:
 
     addresses: tuple[LanAddress, ...] = (FIRST,)
     wall: datetime = field(default_factory=lambda: datetime.now(UTC))
+    looks: int = 0
+
+    def look(self) -> tuple[LanAddress, ...]:
+        self.looks += 1
+        return self.addresses
 
     def ahead(self, **time: float) -> None:
         self.wall += timedelta(**time)
@@ -102,9 +107,11 @@ def run_kiosk(folder: Path, lan: SchoolLan | None = None, *, ports: tuple[int, i
     lan, station = lan or SchoolLan(), FakeStaffDesk()
     authority = FileAuthority(folder, "left door")
     parts = TabletParts(
-        TabletBook(folder, lambda: lan.wall), authority, TabletLan(KIOSK, *ports, lambda: lan.addresses, look_s=0.05)
+        TabletBook(folder, lambda: lan.wall), authority, TabletLan(KIOSK, *ports, lan.look, look_s=0.05)
     )
-    with run_screen(station, operators=make_head(folder), tablets=parts, heartbeat_s=0.2) as screen:
+    with run_screen(
+        station, operators=make_head(folder), tablets=parts, heartbeat_s=0.2, wall=lambda: lan.wall
+    ) as screen:
         kiosk = TabletKiosk(screen, lan, authority, station)
         kiosk.until(lambda door: door.addresses == lan.addresses)
         yield kiosk

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, expect
 
+from edge_agent.screen.state import Language
 from tests.browser import run_browser, trust_authority
-from tests.edge_agent.screen.tablets.lan import FIRST, HEAD, HEAD_PIN, KIOSK, TabletKiosk, run_kiosk
+from tests.edge_agent.screen.tablets.lan import FIRST, HEAD, HEAD_PIN, KIOSK, SECOND, TabletKiosk, run_kiosk
+from tests.edge_agent.screen.test_page import overflowing
 
 
 @contextmanager
@@ -86,3 +89,76 @@ def test_a_tablet_without_the_authority_is_not_let_on_by_its_browser(tmp_path_fa
         pytest.raises(Error, match="ERR_CERT_AUTHORITY_INVALID"),
     ):
         open_tablet_page(tablets, kiosk)
+
+
+def test_a_page_outlives_a_change_of_address_and_the_new_one_is_trusted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with (
+        run_kiosk(tmp_path_factory.mktemp("state")) as kiosk,
+        run_tablet(kiosk, tmp_path_factory.mktemp("home")) as tablets,
+    ):
+        tablet = open_tablet_page(tablets, kiosk, f"/pair#{kiosk.open_pairing()['code']}")
+        tablet.locator("#open a").click()
+        sign_in_page(tablet)
+        kiosk.lan.addresses = (SECOND,)
+        kiosk.until(lambda door: door.addresses == (SECOND,))
+        expect(tablet.locator("#offline")).to_be_visible()
+        # By its address the kiosk is another one to a browser: trusted, and not paired.
+        other = open_tablet_page(tablets, kiosk, "/staff", str(SECOND))
+        expect(other).to_have_url(f"https://{SECOND}:{kiosk.door.port}/pair")
+        kiosk.lan.addresses = (SECOND, FIRST)  # where the tablet looks up the name
+        expect(tablet.locator("#offline")).to_be_hidden(timeout=20_000)
+        tablet.fill("#find", "ай")
+        expect(tablet.locator("#people button:not(.quiet)")).to_have_count(2)
+
+
+def test_a_wrong_code_is_said_and_the_right_one_can_be_typed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """On a phone, by the keyboard alone."""
+    with (
+        run_kiosk(tmp_path_factory.mktemp("state")) as kiosk,
+        run_tablet(kiosk, tmp_path_factory.mktemp("home")) as tablets,
+    ):
+        code = str(kiosk.open_pairing()["code"])
+        page = open_tablet_page(tablets, kiosk)
+        page.set_viewport_size({"width": 360, "height": 640})
+        for language in Language:
+            page.get_by_role("button", name=language.upper(), exact=True).click()
+            assert overflowing(page, strict=False) == [], language
+            assert Axe().run(page).response["violations"] == [], language
+        page.locator("#code").focus()
+        page.keyboard.type("0000 0000" if code != "00000000" else "1111 1111")
+        page.keyboard.press("Enter")
+        expect(page.locator("#outcome")).to_have_text("This is not the code on the kiosk’s screen.")
+        page.locator("#code").fill("")
+        page.keyboard.type(f"{code[:4]} {code[4:]}")
+        page.keyboard.press("Enter")
+        expect(page.locator("#outcome")).to_have_text("Paired as “3 «Б»”.")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(f"https://{KIOSK}:{kiosk.door.port}/staff")
+
+
+def test_pairing_at_the_kiosk_fits_every_screen_and_language(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with run_kiosk(tmp_path_factory.mktemp("state")) as kiosk, run_browser() as browser:
+        kiosk.lan.addresses = (FIRST, SECOND)
+        kiosk.until(lambda door: door.addresses == (FIRST, SECOND))
+        desk = open_kiosk_page(browser, kiosk)
+        desk.fill("#tablet-name", "Мұхаммедәлі-Нұрсұлтанбектің планшеті")
+        desk.get_by_role("button", name="Pair a tablet").click()
+        for step in ("#tablet-compare", "#tablet-scan"):
+            expect(desk.locator(step)).to_be_visible()
+            for size in ((1280, 800), (800, 480), (1080, 1920)):
+                desk.set_viewport_size({"width": size[0], "height": size[1]})
+                for language in Language:
+                    desk.locator("#languages button", has_text=language.upper()).dispatch_event("click")
+                    assert overflowing(desk, strict=False) == [], (step, size, language)
+            assert Axe().run(desk).response["violations"] == [], step
+            desk.locator("#tablet-hosts button").last.click()
+            expect(desk.locator("#tablet-url")).to_contain_text(str(SECOND))
+            if step == "#tablet-compare":
+                desk.click("#tablet-agrees")
+        desk.click("#tablet-cancel")
+        expect(desk.locator("#tablet-pairing")).to_be_hidden()
+        with kiosk.open_head() as head:
+            assert head.get("/staff/tablets").json()["is_pairing"] is False
