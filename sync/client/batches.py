@@ -76,6 +76,7 @@ class BatchSender(PacedClient):
         self._holes_refused = False  # an older ledger: it cannot go on behind a hole
         self._hole_disputes = 0  # signed 409s to batches with holes since something was accepted
         self._elsewhere = False  # the ledger's current epoch is not ours
+        self._is_guess = False  # the place is one that the ledger has not named: its answer tells
         self._superseded = False  # the ledger said that this epoch is closed
         self._disputes = 0  # 409s and new epochs since something was accepted
         self._tombstone: Tombstone | None = None  # what goes next in the place of a refused event
@@ -107,6 +108,7 @@ class BatchSender(PacedClient):
     def _align(self) -> SyncStep:
         """Asks the ledger where it stands, and finds that place in the journal."""
         self._holes = ()  # they are found again behind that place
+        self._is_guess = False
         requested = self._pace.clock()
         cursor = self._channel.get(Cursor, wire.cursor_path(self._outbox.device))
         if self._channel.signs and not self._channel.last_was_signed:  # also one that says "nothing", without a receipt
@@ -126,7 +128,7 @@ class BatchSender(PacedClient):
                 return self._aligned_behind(self._place)
             # Ours may be yet to be opened, closed by another kiosk, or lost with the ledger's disk. The answer to a
             # batch tells; it begins one event early, so that there is one to send even when all was acknowledged.
-            self._place = self._current_place(self._step_back(self._outbox.acknowledged()))
+            self._place, self._is_guess = self._current_place(self._step_back(self._outbox.acknowledged())), True
             return self._aligned("the ledger does not have this epoch as its current one")
         self._elsewhere = False
         own_hash = self._outbox.find_hash(ledger_head.seq)
@@ -286,7 +288,7 @@ class BatchSender(PacedClient):
             self._outbox.quarantine(
                 odd.seq, odd.code[:_TEXT_MAX], odd.detail[:_TEXT_MAX], tombstone=False, epoch=place.epoch
             )
-        self._tombstone, self._holes = None, ()
+        self._tombstone, self._holes, self._is_guess = None, (), False
         self._outbox.acknowledge(head, receipt.to_json(accepted.receipt), place.epoch)
         self._place = replace(place, position=head)
         # It may have had this epoch all along, closed, and stand in another: one that a late request opened there.
@@ -362,7 +364,8 @@ class BatchSender(PacedClient):
         """Makes the next step read the cursor, which says how the chains meet. Every kind of 409 leads there."""
         self._disputes += 1
         alarm = SyncAlarm.NONE
-        if self._holes and not (self._channel.signs and not error.is_signed):
+        is_over = not place.is_closed and error.problem.type == ProblemType.EPOCH_SUPERSEDED.value
+        if self._holes and not is_over and not (self._channel.signs and not error.is_signed):
             # One that signs may have been restored once more; it is asked again before rows are given up.
             self._hole_disputes += 1
             self._holes_refused = not self._channel.signs or self._hole_disputes > 1
@@ -377,12 +380,18 @@ class BatchSender(PacedClient):
             self._place = None  # the ledger does not stand any more where this epoch was to begin
             return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
         if place.is_closed:
-            if error.problem.type != ProblemType.GAP.value:
+            # It has lost more of it since it was asked: the cursor tells.
+            lost_more = {ProblemType.GAP.value} | ({ProblemType.EPOCH_UNKNOWN.value} if first > 1 else set())
+            # An older ledger signs nothing, and says it again; somebody on the way is not believed at once.
+            is_believed = error.is_signed or self._disputes > DISPUTES_WITHOUT_PAUSE
+            if error.problem.type not in lost_more and is_believed:
                 self._skipped.add(place.epoch)
             self._place = None
             why = f"the ledger does not take the lost events of epoch {place.epoch}: {error}"
             return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(why), why, SyncAlarm.LEDGER_BEHIND)
         match error.problem.type:
+            case ProblemType.EPOCH_UNKNOWN.value if first > 1 and not self._is_guess:
+                self._place = None  # it has lost this epoch since it was asked, and perhaps earlier ones with it
             case ProblemType.EPOCH_UNKNOWN.value if first > 1:
                 # It has lost the whole epoch. Sent from the first event on, it opens again.
                 self._place = self._current_place(Head(0, self._genesis()))

@@ -687,23 +687,29 @@ def test_a_ledger_restored_between_the_question_and_the_first_batch_of_an_epoch_
     assert stored(bench) == [make_payload(number) for number in range(8)]
 
 
+HeldRequest = tuple[str, str, str, dict[str, str], bytes]
+
+
+@dataclass
+class HoldsTheFirst:
+    """A network that holds the first batch back."""
+
+    line: HttpTransport
+    held: list[HeldRequest]
+
+    def request(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+    ) -> HttpResponse:
+        if method == "POST" and not self.held:
+            self.held.append((method, path, query, headers, body))
+            raise Unreachable("timed out")
+        return self.line.request(method, path, query, headers, body, bytes_max)
+
+
 def test_an_epoch_that_a_late_request_opened_stops_nothing() -> None:
     """The first batch of an epoch was held back, and arrives when the ledger and the kiosk are two epochs further."""
-    held: list[tuple[str, str, str, dict[str, str], bytes]] = []
-
-    @dataclass
-    class HoldsTheFirst:
-        line: HttpTransport
-
-        def request(
-            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
-        ) -> HttpResponse:
-            if method == "POST" and not held:
-                held.append((method, path, query, headers, body))
-                raise Unreachable("timed out")
-            return self.line.request(method, path, query, headers, body, bytes_max)
-
-    bench = Bench(events=3, transport=HoldsTheFirst)
+    held: list[HeldRequest] = []
+    bench = Bench(events=3, transport=lambda line: HoldsTheFirst(line, held))
     bench.step()
     assert bench.step().outcome is SyncOutcome.UNREACHABLE
     bench.disk.open_epoch("repair", parent=None)
@@ -743,3 +749,83 @@ def test_where_the_ledger_stands_and_that_it_is_an_older_one_is_its_own_signed_w
     assert len(bench.disk.journal_epochs) == 1
     assert bench.ledger.holes == [(bench.disk.epoch, 1, 20)]
     assert stored(bench) == [make_payload(number) for number in range(20, 30)]
+
+
+def test_rows_whose_copies_were_pruned_are_sent_from_their_own_epoch_when_the_ledger_lost_everything() -> None:
+    """What an epoch had not delivered was carried by the next one, delivered, and removed there by retention."""
+    bench = Bench(events=5)
+    blank = bench.ledger.backup()
+    bench.disk.open_epoch("repair", parent=None)
+    bench.step()
+    bench.faults = [NetworkFault.LOST_REPLY]  # so what is sent again may have been there all along
+    bench.drain()
+    bench.disk.pruned_through = bench.disk.head.seq
+    bench.record(5)
+    bench.ledger.restore(blank)
+    bench.drain()  # it was in the middle of the later epoch, and is told that the ledger does not know it
+    assert stored(bench) == [make_payload(number) for number in range(6)]
+    assert not bench.disk.queue_depth()
+
+
+def test_a_ledger_restored_again_in_the_middle_of_a_closed_epoch_gets_it_from_the_first_event() -> None:
+    bench = Bench(events=9)
+    blank = bench.ledger.backup()
+    bench.drain()
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(9)
+    bench.ledger.restore(blank)
+    bench.restart_client(events_max=3)
+    assert [bench.step().outcome for _ in range(2)] == [SyncOutcome.ALIGNED, SyncOutcome.SENT]
+    bench.ledger.restore(blank)
+    bench.drain()
+    assert stored(bench) == [make_payload(number) for number in range(10)]
+
+
+def test_a_current_epoch_that_the_ledger_calls_closed_is_not_sent_with_its_hole_again_and_again() -> None:
+    """It stands in an epoch that a late request opened, and rows of both later epochs are pruned."""
+    held: list[HeldRequest] = []
+    bench = Bench(events=1, transport=lambda line: HoldsTheFirst(line, held))
+    bench.step()
+    bench.step()
+    for number in (1, 4):
+        bench.disk.open_epoch("repair", parent=bench.disk.acknowledged() if number > 1 else None)
+        bench.record(*range(number, number + 3))
+        bench.drain()
+        bench.disk.pruned_through = 2
+    assert bench.ledger.request(*held[0], 1 << 20).status == 200
+    bench.restart_client()
+    bench.drain()
+    bench.record(7)
+    bench.drain()
+    assert bench.ledger.devices[bench.disk.device].current == bench.disk.epoch
+
+
+def test_an_unsigned_conflict_right_after_a_start_gives_up_no_closed_epoch() -> None:
+    """Until an answer with a signature has come, the ledger may be an older one; one word is not believed then."""
+    conflicts: list[str] = ["one"]
+
+    @dataclass
+    class ConflictsOnce:
+        line: HttpTransport
+
+        def request(
+            self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, bytes_max: int
+        ) -> HttpResponse:
+            if method == "POST" and conflicts:
+                conflicts.pop()
+                problem = ProblemDocument(type=ProblemType.EPOCH_SUPERSEDED.value, status=409)
+                return HttpResponse(409, {"content-type": wire.PROBLEM_JSON}, wire.to_json(problem))
+            answer = self.line.request(method, path, query, headers, body, bytes_max)
+            return answer if method == "POST" else HttpResponse(answer.status, {}, answer.body)
+
+    bench = Bench(events=4)
+    blank = bench.ledger.backup()
+    bench.drain()
+    bench.disk.open_epoch("repair", parent=bench.disk.acknowledged())
+    bench.record(4)
+    bench.ledger.restore(blank)
+    bench.transport = ConflictsOnce(bench.transport)
+    bench.restart_client()
+    bench.drain()
+    assert not conflicts
+    assert stored(bench) == [make_payload(number) for number in range(5)]
