@@ -14,6 +14,8 @@ from tests.sync.simulation.power import PowerLine
 from tests.sync.simulation.real_kiosk import SimulatedClock, read_inside
 from tests.sync.simulation.world import Name, World
 
+PRUNINGS_FROM = 1_000  # numbers of what pruning says, by the power's points; below them are those of opened epochs
+
 
 class PoweredDisk(KioskDisk):
     """A disk in memory; the power may go before and after each of its writes."""
@@ -61,6 +63,19 @@ class PoweredDisk(KioskDisk):
             self.folded[opened] = len(self.current.rows)
             return opened
 
+    def prune(self) -> int:
+        """Removes what is acknowledged, and says so by an event of the journal's own, in the same write."""
+        with self._written():
+            deferred = [name for name, (code, tombstone) in self.quarantined.items() if code.startswith(DEFERRED)]
+            rows = 0
+            for life in self.journal_epochs:
+                first = min((seq for epoch, seq in deferred if epoch == life.epoch), default=life.acknowledged + 1)
+                through = max(life.pruned_through, min(life.acknowledged, first - 1))
+                rows, life.pruned_through = rows + through - life.pruned_through, through
+            if rows:
+                super().append(make_payload(-PRUNINGS_FROM - self.power.passed))
+        return rows
+
 
 class ModelKiosk:
     """A kiosk whose journal is a `PoweredDisk`."""
@@ -104,13 +119,7 @@ class ModelKiosk:
         return (self.outbox.epoch, self.outbox.head.seq), payload
 
     def prune(self) -> int:
-        disk, rows = self.outbox, 0
-        deferred = [name for name, (code, tombstone) in disk.quarantined.items() if code.startswith(DEFERRED)]
-        for life in disk.journal_epochs:
-            first = min((seq for epoch, seq in deferred if epoch == life.epoch), default=life.acknowledged + 1)
-            through = max(life.pruned_through, min(life.acknowledged, first - 1))
-            rows, life.pruned_through = rows + through - life.pruned_through, through
-        return rows
+        return self.outbox.prune()
 
     def fold(self) -> str:
         return "nothing to fold"
