@@ -3,13 +3,14 @@
 import os
 import pwd
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from drivers.errors import DeviceError
+from edge_agent.cli.bundle.archive import write_bundle
 from edge_agent.cli.checks import daemon, devices, folders, journal, machine, tablets
 from edge_agent.cli.checks.finding import (
     Check,
@@ -69,16 +70,29 @@ def doctor(
     config: ConfigOption = CONFIG_DEFAULT,
     as_json: JsonOption = False,
     language: Annotated[str, typer.Option(help="Of the report: kk, ru or en; else the system's.")] = "",
+    bundle: Annotated[
+        Path | None, typer.Option(help="Write all that support asks for into this file (tar.gz), redacted.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="With --bundle: the agent's log, where it is not in systemd's journal.")
+    ] = None,
 ) -> None:
     """Check all that support asks for: each part is ok, to look at, or fails, with the next step. Run it as root.
 
     It changes nothing, and shows no secret and no card number. The exit code is 1 when something fails.
     """
+    kiosk, findings = examine_kiosk(config)
     if as_json:
-        findings = collect_findings(config)
         print_json([finding.as_row() for finding in findings])
     else:
-        findings = report_kiosk(config, choose_language(language))
+        print_report(findings, choose_language(language))
+    if bundle is not None:
+        names = write_bundle(bundle, kiosk, findings, log)
+        if not as_json:
+            told = phrase(
+                "{path} is written: {names}; look into it before you send it", path=bundle, names=", ".join(names)
+            )
+            out.print(f"\n{say(told, choose_language(language))}", markup=False, soft_wrap=True)
     if count_failures(findings):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -86,6 +100,12 @@ def doctor(
 def report_kiosk(config: Path, language: str) -> list[Finding]:
     """Prints every finding with its next step in this language. Returns the findings."""
     findings = collect_findings(config)
+    print_report(findings, language)
+    return findings
+
+
+def print_report(findings: Sequence[Finding], language: str) -> None:
+    """Prints every finding with its next step in this language, and how many there are."""
     for finding in findings:
         state, part = say(STATE_WORDS[finding.state], language), say(finding.part, language)
         out.print(f"{state:5}  {part}: {say(finding.detail, language)}", markup=False, soft_wrap=True)
@@ -97,7 +117,6 @@ def report_kiosk(config: Path, language: str) -> list[Finding]:
         failures=count_failures(findings), to_look_at=to_look_at, number=len(findings),
     )  # fmt: skip
     out.print(f"\n{say(count, language)}", markup=False)
-    return findings
 
 
 def count_failures(findings: Iterable[Finding]) -> int:
@@ -107,11 +126,16 @@ def count_failures(findings: Iterable[Finding]) -> int:
 
 def collect_findings(config: Path) -> list[Finding]:
     """Returns the findings of all checks, the settings' and the daemon's first."""
+    return examine_kiosk(config)[1]
+
+
+def examine_kiosk(config: Path) -> tuple[ExaminedKiosk, list[Finding]]:
+    """Returns the kiosk that the checks examine, and the findings of all of them."""
     loaded, settings_findings = read_settings(config)
     status, daemon_findings = ask_status(loaded.settings.kiosk.run_dir)
     uid, groups = _agent_user()
     kiosk = ExaminedKiosk(loaded, status, agent_uid=uid, agent_groups=groups)
-    return [*settings_findings, *daemon_findings, *examine(kiosk)]
+    return kiosk, [*settings_findings, *daemon_findings, *examine(kiosk)]
 
 
 def read_settings(config: Path) -> tuple[LoadedSettings, list[Finding]]:
