@@ -1,9 +1,10 @@
 #!/bin/sh
 # What the tests use beside Python, from Debian's packages: a real Chromium for the pages, strace and systemd-analyze
-# for the unit, a compiler for pyscard, mosquitto as MQTT broker, libnfc as a host for our simulated PN532, and on Debian
-# 12 Patroni, etcd, PostgreSQL 15 and pgBackRest. Quiet when everything is there; where it cannot install (no root, no
-# apt) it says so and goes on, and the tests that need a missing one skip with a reason. No service is started, now or
-# at the next boot: the tests run what they need themselves, and PostgreSQL's cluster `main` is made but never runs.
+# for the unit, a compiler for pyscard, mosquitto as MQTT broker, libnfc as a host for our simulated PN532, promtool for
+# the alert rules, and on Debian 12 Patroni, etcd, PostgreSQL 15 and pgBackRest. Quiet when everything is there; where it
+# cannot install (no root, no apt) it says so and goes on, and the tests that need a missing one skip with a reason. No
+# service is started, now or at the next boot: the tests run what they need themselves, and PostgreSQL's cluster `main`
+# is made but never runs.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -37,6 +38,7 @@ if ! .venv/bin/python -c 'import smartcard.scard' 2>/dev/null; then # pyscard is
 fi
 need nfc-list libnfc-bin
 need nginx nginx-light
+need promtool prometheus
 case "$(cat /etc/debian_version 2>/dev/null)" in 12.*) # config/ledger is written for its versions
     need patroni patroni
     need etcd etcd-server
@@ -72,7 +74,7 @@ if ! install $missing; then
     done
 fi
 if command -v systemctl >/dev/null 2>&1; then
-    for pair in etcd-server:etcd patroni:patroni postgresql-15:postgresql; do
+    for pair in etcd-server:etcd patroni:patroni postgresql-15:postgresql prometheus:prometheus; do
         case "$missing " in *" ${pair%:*} "*) systemctl disable "${pair#*:}" >>"$log" 2>&1 ||
             echo "${pair#*:} may start at the next boot: systemctl disable ${pair#*:}" >&2 ;;
         esac

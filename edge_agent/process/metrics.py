@@ -29,4 +29,5 @@ class Counters:
         )
         self.events_queued = Gauge("canteen_queue_events", "Events that no receipt covers", registry=registry)
         self.roster_age_s = Gauge("canteen_roster_age_seconds", "Since the ledger confirmed it", registry=registry)
+        self.health = Gauge("canteen_health", "0: ok, 1: watch, 2: act", ["subject"], registry=registry)
         self.clock_steps = Counter("canteen_clock_steps", "Times that the wall clock jumped", registry=registry)

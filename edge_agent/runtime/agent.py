@@ -9,7 +9,7 @@ import gc
 import logging
 import time
 
-from edge_agent.domain.health import LedgerState
+from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
 from edge_agent.domain.record import EventContext, EventOrigin, build_origin
 from edge_agent.errors import ExitCode
 from edge_agent.process.clock import StepDetector
@@ -31,6 +31,7 @@ class Agent:
         self._parts = parts
         self._step_detector = StepDetector()
         self._screen_fault = ""
+        self._health_subjects: set[str] = set()  # those that the counters have
 
     @property
     def exit_code(self) -> ExitCode:
@@ -60,10 +61,20 @@ class Agent:
         parts.screen.show_health(health)
         parts.counters.events_queued.set(health.queued)
         parts.counters.roster_age_s.set(health.roster_age_s)
+        self._count_health(health)
         faults = parts.supervisor.find_faults()
         if parts.screen_enabled and not parts.screen.is_alive():
             self._start_screen()
         return faults
+
+    def _count_health(self, health: KioskHealth) -> None:
+        lines = judge_health(health)
+        levels = list(HealthLevel)
+        for subject in self._health_subjects.difference(line.subject for line in lines):
+            self._parts.counters.health.remove(subject)  # such as a call that was answered
+        for line in lines:
+            self._parts.counters.health.labels(line.subject).set(levels.index(line.level))
+        self._health_subjects = {line.subject for line in lines}
 
     def status_line(self) -> str:
         """Returns the line for `systemctl status`."""

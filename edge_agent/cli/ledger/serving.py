@@ -56,6 +56,7 @@ def serve(
         share_counts(data_dir / "counts")
     from sync.ledger.door.counts import show_counts
     from sync.ledger.door.limits import DoorLimits
+    from sync.ledger.fleet.metrics import FleetCollector
     from sync.ledger.server import LedgerOptions, LedgerServer, serve_until
     from sync.ledger.workers import run_workers
 
@@ -75,11 +76,11 @@ def serve(
         out.print(f"ledger at {url}", markup=False)
 
     def run(url: str, revive: Callable[[], object]) -> None:
+        if metrics_port:
+            show_counts(metrics_port, FleetCollector(url))
         running = LedgerServer(url, options) if workers == 1 else run_workers(url, options, workers, log_setter)
         serve_until(ending.wait, running, announce, revive)
 
-    if metrics_port:
-        show_counts(metrics_port)
     if database_url:
         run(database_url, lambda: None)
         return

@@ -2,8 +2,9 @@
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sync.ledger.door.shared_counts import shares_counts
@@ -41,11 +42,13 @@ class RequestCounter:
             _SECONDS.labels(call).observe(time.perf_counter() - began)
 
 
-def show_counts(port: int) -> None:
-    """Answers Prometheus on this port of loopback, for all processes of this ledger."""
+def show_counts(port: int, more: Collector) -> None:
+    """Answers Prometheus on this port of loopback, for all processes of this ledger, with `more` beside the counts."""
     if shares_counts():
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types here
+        registry.register(more)
         start_http_server(port, "127.0.0.1", registry)
     else:
+        REGISTRY.register(more)
         start_http_server(port, "127.0.0.1")
