@@ -99,6 +99,7 @@ def migrate(path: Path, connect: Callable[[Path], sqlite3.Connection] = connect)
 
     with closing(connect(path)) as connection:
         if schema.read_missing_steps(connection):
+            schema.check_steps()
             migrations.apply(Database(connection))
 
 

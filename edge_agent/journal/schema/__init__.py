@@ -1,6 +1,8 @@
 """The journal's schema: numbered files, applied in order, each in one transaction with the note that it ran.
 
-A file that was once delivered is never changed; a change goes into the next number.
+A file that was once delivered is never changed; a change goes into the next number. A step only adds: tables of its
+own, with indexes and triggers on them. So an agent that was rolled back goes on with the journal of the later version
+(decision 71), whose steps it does not know. `check` holds the later version to that.
 
 This page only reads, with the sqlite3 that every process has. `migrations.py` beside it changes the schema; it needs
 sqlite-utils, and runs in a process of its own (`edge_agent.journal.migrate`).
@@ -8,9 +10,10 @@ sqlite-utils, and runs in a process of its own (`edge_agent.journal.migrate`).
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from importlib.resources import files
 
-from edge_agent.journal.errors import SET_ASIDE, JournalDamaged, JournalNewer
+from edge_agent.journal.errors import SET_ASIDE, JournalDamaged, JournalError, JournalNewer
 
 MIGRATION_SET = "journal"
 # The table in which sqlite-utils notes what it has applied. A test holds the two together.
@@ -19,6 +22,8 @@ MIGRATIONS_TABLE = "_sqlite_migrations"
 SELECT_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 SELECT_APPLIED_STEPS = "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY id"
 SELECT_OBJECTS = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+SELECT_TABLES_OF_OBJECTS = "SELECT name, type, tbl_name FROM sqlite_master"
+SELECT_REFERENCED_TABLES = 'SELECT "table" FROM pragma_foreign_key_list(?)'
 
 
 def step_names() -> list[str]:
@@ -35,37 +40,77 @@ def read_applied_steps(connection: sqlite3.Connection) -> list[str]:
 
 
 def read_missing_steps(connection: sqlite3.Connection) -> list[str]:
-    """Returns the steps that this database must still take, in order.
+    """Returns the steps that this database must still take, in order; none where a later version took more of them.
 
-    Raises `JournalNewer` when the database has steps that this version does not know, `JournalDamaged` when no version
-    could have made it.
+    Raises `JournalDamaged` when no version could have made it.
     """
     all_steps, applied = step_names(), read_applied_steps(connection)
     if applied == all_steps[: len(applied)]:
         return all_steps[len(applied) :]
-    if applied[: len(all_steps)] == all_steps:
-        raise JournalNewer(f"this journal was written by a later version ({applied[-1]}); install that version again")
+    if _has_all(applied, all_steps):
+        return []
     raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
 
 
+def _has_all(applied: list[str], all_steps: list[str]) -> bool:
+    """Returns True where a later version made this schema: our steps in our order, and others among them."""
+    return [name for name in applied if name in set(all_steps)] == all_steps
+
+
 def check(connection: sqlite3.Connection) -> None:
-    """Checks that every table and trigger is there as its step made it. Raises `JournalDamaged`.
+    """Checks that every table and trigger is there as its step made it. Raises `JournalDamaged`, and `JournalNewer`
+    where a later version has laid something over our tables.
 
     Only of the steps that were taken: a journal of an older version that was not opened since is whole, too. What a
     later step makes is not there yet: otherwise the note of that step is gone.
     """
     all_steps = step_names()
-    applied = read_applied_steps(connection)[: len(all_steps)]
+    noted = read_applied_steps(connection)
+    is_newer = _has_all(noted, all_steps) and len(noted) > len(all_steps)
+    applied = all_steps if is_newer else noted
     if not applied or applied != all_steps[: len(applied)]:
         raise JournalDamaged(f"no version made the schema {applied}; {SET_ASIDE}")
     expected, later = _make_objects(applied, all_steps[len(applied) :])
     present = _read_objects(connection)
+    if is_newer:
+        _check_additions(connection, expected, noted[-1])
     for name, sql in expected.items():
         if present.get(name) != sql:
             raise JournalDamaged(f"{name} is not as the schema has it; {SET_ASIDE}")
     for name in later:
         if name in present:
             raise JournalDamaged(f"{name} is there, and its step was not taken; {SET_ASIDE}")
+
+
+def check_steps() -> None:
+    """Checks that this version's own steps can be taken. Raises `JournalError` where they cannot: a journal must not be
+    set aside for the fault of a program.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as fresh:
+        try:
+            _execute_steps(fresh, step_names())
+        except sqlite3.Error as error:
+            raise JournalError(
+                f"a step of this version's schema fails: {error}; the journal is as it was: run the version before "
+                "this one again (edge-agent update back)"
+            ) from error
+
+
+def _check_additions(connection: sqlite3.Connection, ours: dict[str, str], last_step: str) -> None:
+    """Checks that what a later version added stands beside our tables. Raises `JournalNewer` where it hangs on them: a
+    trigger, an index or a foreign key may refuse what we write.
+    """
+    for name, kind, table in connection.execute(SELECT_TABLES_OF_OBJECTS).fetchall():
+        if name in ours or name.startswith("sqlite_") or name == MIGRATIONS_TABLE:
+            continue
+        held = {table} if kind in {"trigger", "index"} else set()
+        if kind == "table":
+            held = {row[0] for row in connection.execute(SELECT_REFERENCED_TABLES, (name,)).fetchall()}
+        if held & ours.keys():
+            raise JournalNewer(
+                f"a later version ({last_step}) has laid {name} over {', '.join(sorted(held & ours.keys()))}; "
+                "install that version again"
+            )
 
 
 def _make_objects(applied: Iterable[str], missing: Iterable[str]) -> tuple[dict[str, str], set[str]]:

@@ -138,19 +138,85 @@ def check_schema(path: Path) -> None:
         connection.close()
 
 
-def test_a_later_version_is_refused_without_a_child(tmp_path: Path) -> None:
+def take_future_step(path: Path, *statements: str) -> None:
+    """Leaves what a later version would: these statements, and the note of a step that this version does not know."""
+    note = "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('journal', '9999_future', '')"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in (*statements, note):
+            connection.execute(statement)
+
+
+def test_a_later_versions_journal_goes_on_without_a_child(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    with open_journal(path) as journal:
+        journal.append(build_entry(1))
+    take_future_step(path, "CREATE TABLE kitchen (dish TEXT) STRICT", "CREATE INDEX kitchen_dish ON kitchen (dish)")
+    lock = ProcessLock.take(path)
+    migrate_in_child(path, lock, program=["/bin/false"])
+    lock.release()
+    with open_with_child(path) as journal:
+        journal.append(build_entry(2))
+        assert journal.outbox.head.seq == 2
+    assert verify_journal(path).whole
+    assert read_applied_steps(path) == [*STEPS, "9999_future"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE UNIQUE INDEX one_roster ON event (seq)",
+        "CREATE TRIGGER closed BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'closed'); END",
+        "CREATE TABLE kitchen (person TEXT REFERENCES replacement_card (person)) STRICT",
+    ],
+    ids=["index", "trigger", "foreign key"],
+)
+def test_what_a_later_version_laid_over_our_tables_is_refused(tmp_path: Path, statement: str) -> None:
     path = tmp_path / "j.db"
     open_journal(path).close()
-    connection = sqlite3.connect(path)
-    connection.execute(
-        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('journal', '9999_future', '')"
-    )
-    connection.commit()
-    connection.close()
-    lock = ProcessLock.take(path)
+    take_future_step(path, statement)
     with pytest.raises(JournalNewer, match="9999_future"):
-        migrate_in_child(path, lock, program=["/bin/false"])
+        open_with_child(path)
+
+
+def test_a_later_version_that_changed_our_table_is_found_out(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    open_journal(path).close()
+    take_future_step(path, "ALTER TABLE replacement_card ADD COLUMN colour TEXT")
+    with closing(connect_read_only(path)) as connection, pytest.raises(JournalDamaged, match="replacement_card"):
+        schema.check(connection)
+
+
+def test_a_step_that_fails_is_the_versions_fault_and_not_the_journals(tmp_path: Path) -> None:
+    path = tmp_path / "j.db"
+    make_older_journal(path, len(STEPS) - 1)
+    before = read_schema(path)
+    code = """
+import edge_agent.journal.schema as schema
+from edge_agent.journal.migrate import main
+schema.read_statements = lambda step: iter(["CREATE TABLE dish (name TEXT;"])
+raise SystemExit(main())
+"""
+    lock = ProcessLock.take(path)
+    with pytest.raises(JournalError, match="a step of this version's schema fails") as failure:
+        migrate_in_child(path, lock, program=[sys.executable, "-c", code])
     lock.release()
+    assert not isinstance(failure.value, JournalDamaged)
+    assert read_schema(path) == before
+
+
+def test_steps_from_the_first_release_on_only_add(tmp_path: Path) -> None:
+    """The version before each of our own steps goes on with the journal that it leaves."""
+    last_of_first_release = STEPS.index("0169_enrolment")
+    for known in range(last_of_first_release, len(STEPS)):
+        path = tmp_path / f"{known}.db"
+        make_older_journal(path, known + 1)
+        before = dict(read_schema(path))
+        migrate(path)
+        after = dict(read_schema(path))
+        assert {name: after.get(name) for name in before} == before
+        with closing(connect_read_only(path)) as connection:
+            ours = {name: sql for name, sql in before.items() if sql is not None}
+            schema._check_additions(connection, ours, STEPS[-1])
 
 
 @pytest.mark.parametrize(
