@@ -149,6 +149,17 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     tablets: TabletsStatus | None = None  # None: tablets are switched off
 
 
+# update.…
+
+
+class SelfTestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The place of a self-test's event in the journal, and the version that has made it. `seq` 0: none was recorded."""
+
+    version: str
+    epoch: str
+    seq: int
+
+
 # journal.…
 
 
@@ -477,6 +488,7 @@ PALM_ENROL: Final = ControlCommand("palm.enrol", PalmEnrolArguments, PalmEnrolSt
 PALM_FORGET: Final = ControlCommand("palm.forget", PalmForgetArguments, ForgottenPalms)
 # Each row is a line of the stick's file: a `PalmStickHeader`, then a `SealedTemplates` each.
 PALM_EXPORT: Final = ControlCommand("palm.export", NoArguments, msgspec.Raw)
+UPDATE_SELF_TEST: Final = ControlCommand("update.self-test", NoArguments, SelfTestRow)
 PALM_IMPORT: Final = ControlCommand("palm.import", PalmImportArguments, PalmImportRow)
 
 COMMANDS: Final = (
@@ -506,4 +518,5 @@ COMMANDS: Final = (
     PALM_FORGET,
     PALM_EXPORT,
     PALM_IMPORT,
+    UPDATE_SELF_TEST,
 )

@@ -49,6 +49,7 @@ mkdir -p "$tree/usr/share" "$lib/bin" "$tree/usr/bin" "$tree/DEBIAN"
 rm -rf "$tree/usr/share/edge-agent" "$lib/site/share"
 cp -r config "$tree/usr/share/edge-agent"
 install -m 755 packaging/kiosk/launcher "$lib/bin/edge-agent"
+install -m 755 packaging/kiosk/guard "$lib/bin/guard"
 ln -s /opt/edge-agent/bin/edge-agent "$tree/usr/bin/edge-agent"
 put() { # file of config, folder
     mkdir -p "$tree/$2"

@@ -25,6 +25,7 @@ NOUNS = {
     "palm": "Palms: enrol them, judge pictures, measure recognition, keep the school's key.",
     "paper": "Lists for a meal without electricity, with a code for each person.",
     "roster": "The people, cards and meal sessions of this kiosk or of a ledger.",
+    "update": "Releases of this program: try one, go back, see how the last one went.",
     "sync": "The way of the journal to the ledger.",
 }
 COMMANDS = {

@@ -42,6 +42,7 @@ from edge_agent.runtime.commands.paper import PaperCommands
 from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
+from edge_agent.runtime.commands.update import UpdateCommands
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
 from edge_agent.runtime.enrolment_desk import EnrolmentDesk
 from edge_agent.runtime.enrolment_run import ENROLMENT_BEAT_MAX_S, EnrolmentRun
@@ -60,6 +61,7 @@ from edge_agent.runtime.roster_desk import RosterDesk
 from edge_agent.runtime.roster_in_force import RosterInForce, RosterReader
 from edge_agent.runtime.row_mark_file import ROW_MARKS_FOLDER, RowMarkFile
 from edge_agent.runtime.scan_test import ScanTest
+from edge_agent.runtime.self_test import SelfTest
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
 from edge_agent.runtime.surfaces import Surfaces
@@ -171,9 +173,9 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     uplink = _uplink(
         settings, identity, journal, contact, roster_desk, health_desk, relayed, palms, guard, now, supervisor
     )
-    scan_test = ScanTest(now)
+    scan_test, self_test = ScanTest(now), SelfTest(inbox, journal, now)
     station_loop = StationLoop(
-        station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test, last_scan
+        station, inbox, surfaces, guard, outage, counters, now, uplink.wake, scan_test, last_scan, self_test
     )
     station_thread = supervisor.add("station", station_loop.run)
     palm_threads: tuple[Part, ...] = ()
@@ -215,6 +217,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         **OperatorCommands(operators).table(),
         **PaperCommands(station).table(),
         **DeviceCommands(taps, inbox, shutdown, now, unread, scan_test).table(),
+        **UpdateCommands(self_test).table(),
         **PalmCommands(
             palms, cameras, station, identity.school, language, uplink, surfaces.show, shutdown, now, operators
         ).table(),

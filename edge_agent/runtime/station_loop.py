@@ -1,5 +1,6 @@
 """The station's thread: one piece of work at a time, in order of arrival."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -15,8 +16,11 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.last_scan import LastScan
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.scan_test import ScanTest
+from edge_agent.runtime.self_test import SelfTest
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.station.station import Station
+
+log = logging.getLogger(__name__)
 
 INBOX_WAIT_S = 0.5
 
@@ -39,6 +43,7 @@ class StationLoop:
         wake_uplink: Callable[[], None],
         scan_test: ScanTest,
         last_scan: LastScan,
+        self_test: SelfTest,
     ) -> None:
         self.station = station
         self._inbox = inbox
@@ -50,6 +55,7 @@ class StationLoop:
         self._wake_uplink = wake_uplink
         self._scan_test = scan_test
         self._last_scan = last_scan
+        self._self_test = self_test
 
     def run(self, pulse: Pulse) -> None:
         """Works until the stop; what has come before the stop is still done."""
@@ -67,9 +73,11 @@ class StationLoop:
         if not self._guard.recording and self._outage.recover():
             self._wake_uplink()
         if self.station.has_waits:
-            reading = work.reading if isinstance(work, Scan) else None
+            reading = work.reading if isinstance(work, Scan) and not self._self_test.is_test(work.reading) else None
             self._end_waits(partial(self.station.end_waits, self._now(), reading))
         match work:
+            case Scan() if self._self_test.is_test(work.reading):
+                self._take_scan(partial(self._take_self_test, work), work.moment, greet=False)
             case Scan() if self._scan_test.is_wanted(work.reading, work.moment):
                 self._take_scan(partial(self._take_test, work), work.moment)
             case Scan():
@@ -90,6 +98,13 @@ class StationLoop:
         except JournalUnwritable:
             return Feedback(FeedbackKind.NOT_RECORDED)
         return Feedback(FeedbackKind.AGAIN, staff=StaffFeedback(DecisionReason.TEST_SCAN))
+
+    def _take_self_test(self, work: Scan) -> None:
+        """Keeps the reading of an update's self-test, which nobody waits for; one that cannot be kept has failed."""
+        try:
+            self._self_test.take(self.station, work.moment)
+        except JournalUnwritable as error:
+            log.warning("the self-test was not recorded: %s", error)
 
     def _take_scan(self, take: Callable[[], Feedback | None], moment: Moment, *, greet: bool = True) -> None:
         """Takes one scan and shows its feedback, unless nobody stands there to be greeted."""

@@ -1,0 +1,209 @@
+"""Changes the version that runs, and goes back by itself. Root's part: nothing here trusts the agent's word."""
+
+import errno
+import logging
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from edge_agent.domain.update_plan import UpdateRecord, UpdateState, judge_crashes, judge_start
+from edge_agent.update.errors import UpdateBusy, UpdateRefused
+from edge_agent.update.probe import AgentProbe
+from edge_agent.update.release import ReleaseManifest, read_manifest
+from edge_agent.update.versions import InstalledVersions, open_release
+
+log = logging.getLogger(__name__)
+
+UNIT = "edge-agent.service"
+CRASH_NAME = ".crash"  # how the agent ended by itself while it was on trial; the unit's guard writes it
+
+
+def restart_agent() -> None:
+    """Has systemd start the agent anew, and does not wait for it. Raises `UpdateRefused`."""
+    done = subprocess.run(["systemctl", "restart", "--no-block", UNIT], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise UpdateRefused(f"systemd did not restart the agent: {done.stderr.strip()}", "see systemctl status")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSwitch:
+    """Applies releases to these versions and judges each by the probe."""
+
+    versions: InstalledVersions
+    probe: AgentProbe
+    restart: Callable[[], None] = restart_agent
+
+    def apply(self, release: Path, keys: list[bytes], *, takes_older: bool = False) -> UpdateRecord:
+        """Runs the release, or the version before it again where it is not healthy. Returns the record of it.
+
+        Raises `UpdateRefused` where nothing was changed, and `UpdateBusy`.
+        """
+        with self.versions.lock():
+            before = self.versions.read_record()
+            if before.is_on_trial:
+                raise UpdateRefused(
+                    f"version {before.version} has not had its first session yet",
+                    "wait for it, or go back: edge-agent update back",
+                )
+            obstacle = self.probe.find_obstacle()
+            if obstacle:
+                raise UpdateRefused(obstacle, "free the disk first: edge-agent doctor")
+            version = ""
+            try:
+                with open_release(release) as file:
+                    manifest = read_manifest(file, keys)
+                version = manifest.version
+                self._admit(manifest, before, takes_older)
+                self.versions.remove_all_but(self.versions.version_at("current"), self.versions.version_at("good"))
+                self.versions.unpack(release, keys, manifest)
+            except UpdateRefused as error:
+                refused = UpdateRecord(
+                    state=UpdateState.REFUSED, version=version, reason=str(error), at=_now(), serial=before.serial
+                )
+                self._write(refused)
+                raise
+            return self._try_version(manifest, before)
+
+    def _try_version(self, manifest: ReleaseManifest, before: UpdateRecord) -> UpdateRecord:
+        previous = self.versions.version_at("current")
+        self.versions.point("good", previous)
+        (self.versions.folder / CRASH_NAME).unlink(missing_ok=True)
+        serial = max(before.serial, manifest.serial)
+        trial = UpdateRecord(
+            state=UpdateState.TRIAL, version=manifest.version, previous=previous, at=_now(), serial=before.serial
+        )
+        self._write(trial)
+        self.versions.point("current", manifest.version)
+        log.info("version %s is tried in the place of %s", manifest.version, previous)
+        try:
+            self.restart()
+            why = self.probe.judge(manifest.version, self._read_crash)
+        except UpdateRefused as error:
+            why = str(error)
+        if why:
+            return self._roll_back(trial, why)
+        passed = msgspec.structs.replace(trial, state=UpdateState.FIRST_SESSION, at=_now(), serial=serial)
+        self._write(passed)
+        log.info("version %s has passed its self-test", manifest.version)
+        return passed
+
+    def go_back(self, reason: str) -> UpdateRecord:
+        """Runs the version before the last update again. Raises `UpdateRefused`, `UpdateBusy`."""
+        with self.versions.lock():
+            record = self.versions.read_record()
+            if record.state not in {UpdateState.TRIAL, UpdateState.FIRST_SESSION, UpdateState.CONFIRMED}:
+                raise UpdateRefused("there is no update to go back from", "see edge-agent update status")
+            if not (self.versions.folder / "versions" / record.previous).is_dir():
+                raise UpdateRefused(f"version {record.previous} is not here any more", "install its Debian package")
+            return self._roll_back(record, reason)
+
+    def confirm(self) -> UpdateRecord:
+        """Ends the trial after the first session: the version judges others from now on, and the one before stays.
+
+        Raises `UpdateRefused`, `UpdateBusy`.
+        """
+        with self.versions.lock():
+            record = self.versions.read_record()
+            if record.state is not UpdateState.FIRST_SESSION:
+                raise UpdateRefused("no version waits for its first session", "see edge-agent update status")
+            why = self.probe.judge(record.version, lambda: "")
+            if why:
+                return self._roll_back(record, why)
+            confirmed = msgspec.structs.replace(record, state=UpdateState.CONFIRMED, at=_now())
+            self._write(confirmed)
+            self.versions.point("good", record.version)
+            self.versions.end_trial()
+            return confirmed
+
+    def guard_start(self) -> UpdateRecord:
+        """Makes sure, before the agent starts, that the link names the version that the record wants."""
+        try:
+            with self.versions.lock():
+                record = self.versions.read_record()
+                why = judge_start(record)
+                if why:
+                    return self._roll_back(record, why, restarts=False)
+                if record.wanted_version and (self.versions.folder / "versions" / record.wanted_version).is_dir():
+                    self.versions.point("current", record.wanted_version)
+                return record
+        except UpdateBusy:
+            return self.versions.read_record()  # whoever holds the lock judges this start
+
+    def guard_end(self, result: str) -> UpdateRecord:
+        """Counts an agent that ended by itself in its first session; one that did so too often is rolled back.
+
+        `result`: systemd's SERVICE_RESULT.
+        """
+        try:
+            with self.versions.lock():
+                record = self.versions.read_record()
+                if record.state is not UpdateState.FIRST_SESSION or result in {"", "success"}:
+                    return record
+                counted = msgspec.structs.replace(record, crashes=record.crashes + 1)
+                why = judge_crashes(counted)
+                if why:
+                    return self._roll_back(counted, why, restarts=False)
+                self._write(counted)
+                return counted
+        except UpdateBusy:
+            return self.versions.read_record()
+
+    def _admit(self, manifest: ReleaseManifest, before: UpdateRecord, takes_older: bool) -> None:
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        if (manifest.python, manifest.machine) != (python, platform.machine()):
+            raise UpdateRefused(
+                f"the release is for Python {manifest.python} on {manifest.machine}, and this is {python} on "
+                f"{platform.machine()}",
+                "get the one for this Debian release",
+            )
+        if manifest.version == self.versions.version_at("current"):
+            raise UpdateRefused(f"version {manifest.version} runs already", "nothing is to be done")
+        if manifest.serial < before.serial and not takes_older:
+            raise UpdateRefused(
+                f"the release is older than one that ran here ({manifest.serial} < {before.serial})",
+                "to go back, say so: --older",
+            )
+
+    def _roll_back(self, record: UpdateRecord, why: str, *, restarts: bool = True) -> UpdateRecord:
+        log.error("version %s is rolled back to %s: %s", record.version, record.previous, why)
+        back = msgspec.structs.replace(record, state=UpdateState.ROLLED_BACK, reason=why, at=_now())
+        self._write(back)
+        self.versions.point("current", record.previous)
+        self.versions.point("good", record.previous)
+        self.versions.end_trial()
+        if restarts:
+            self.restart()
+        return back
+
+    def _write(self, record: UpdateRecord) -> None:
+        """Writes the record; a full disk is given room by the version that is not to run."""
+        try:
+            self.versions.write_record(record)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or record.state is not UpdateState.ROLLED_BACK:
+                raise
+            self.versions.point("current", record.previous)
+            self.versions.remove(record.version)
+            self.versions.write_record(record)
+
+    def _read_crash(self) -> str:
+        try:
+            return (self.versions.folder / CRASH_NAME).read_text("utf-8").strip()
+        except FileNotFoundError:
+            return ""
+
+
+def read_service_result() -> str:
+    """Returns how the unit's process ended, as systemd tells the commands of ExecStopPost."""
+    return os.environ.get("SERVICE_RESULT", "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,80 @@
+"""When a version may be tried, when its first session is over, and when it must go."""
+
+from datetime import UTC, datetime, time, timedelta, timezone
+
+import pytest
+
+from edge_agent.domain.update_plan import (
+    CRASHES_MAX,
+    POWER_CUT,
+    UpdateRecord,
+    UpdateState,
+    has_had_session,
+    is_session_near,
+    judge_crashes,
+    judge_start,
+)
+from sync.contract.event import SessionId
+from sync.contract.sessions import SessionWindow, Timetable
+
+ALMATY = timezone(timedelta(hours=5))
+LUNCH = SessionWindow(SessionId("lunch"), time(12), time(13), frozenset(range(1, 6)))
+TIMETABLE = Timetable(ALMATY, (LUNCH,))
+
+
+def local(day: int, hour: int, minute: int = 0) -> datetime:
+    """A moment of November 2026; the 23rd is a Monday."""
+    return datetime(2026, 11, day, hour, minute, tzinfo=ALMATY).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "near"),
+    [
+        (local(23, 11, 29), False),
+        (local(23, 11, 31), True),
+        (local(23, 12, 30), True),
+        (local(23, 13, 29), True),
+        (local(23, 13, 31), False),
+        (local(22, 12, 30), False),  # a Sunday
+    ],
+)
+def test_no_update_begins_near_a_session(moment: datetime, near: bool) -> None:
+    assert is_session_near(TIMETABLE, moment) is near
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "had"),
+    [
+        (local(23, 8), local(23, 12, 30), False),
+        (local(23, 8), local(23, 13, 10), False),  # stragglers
+        (local(23, 8), local(23, 14), True),
+        (local(23, 12, 10), local(23, 14), False),  # it did not see the beginning
+        (local(20, 14), local(22, 20), False),  # a weekend
+        (local(20, 14), local(23, 14), True),
+    ],
+)
+def test_a_first_session_is_a_whole_one(since: datetime, now: datetime, had: bool) -> None:
+    assert has_had_session(TIMETABLE, since, now) is had
+
+
+def test_a_school_without_sessions_has_had_none() -> None:
+    assert not has_had_session(Timetable(ALMATY), local(1, 8), local(28, 8))
+
+
+@pytest.mark.parametrize("state", UpdateState)
+def test_only_a_trial_that_was_cut_off_is_ended_by_a_start(state: UpdateState) -> None:
+    assert judge_start(UpdateRecord(state=state)) == (POWER_CUT if state is UpdateState.TRIAL else "")
+
+
+@pytest.mark.parametrize("state", UpdateState)
+def test_only_in_the_first_session_crashes_count(state: UpdateState) -> None:
+    is_last = bool(judge_crashes(UpdateRecord(state=state, crashes=CRASHES_MAX)))
+    assert is_last is (state is UpdateState.FIRST_SESSION)
+    assert not judge_crashes(UpdateRecord(state=state, crashes=CRASHES_MAX - 1))
+
+
+@pytest.mark.parametrize("state", UpdateState)
+def test_the_record_names_the_version_that_is_to_run(state: UpdateState) -> None:
+    wanted = UpdateRecord(state=state, version="2", previous="1").wanted_version
+    runs = {UpdateState.TRIAL: "2", UpdateState.FIRST_SESSION: "2", UpdateState.CONFIRMED: "2"}
+    assert wanted == {**runs, UpdateState.ROLLED_BACK: "1"}.get(state, "")
