@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from enum import StrEnum
-from typing import Final
 
+from sync.contract.consents import desk_record_id
 from sync.contract.roster import Consent
 from sync.contract.wire import time_text
-
-DESK_RECORD_PREFIX: Final = "desk:"  # no id of a source begins so
 
 
 class ConsentGiver(StrEnum):
@@ -60,7 +58,7 @@ def note_consent(
     if given_at <= max((consent.withdrawn_at for consent in before), default=""):
         raise ConsentRefused(ConsentFault.OLDER_THAN_WITHDRAWAL)
     return Consent(
-        id=f"{DESK_RECORD_PREFIX}{person}:{scope}",
+        id=desk_record_id(person, scope),
         person=person,
         scope=scope,
         version=paper.number,
@@ -77,7 +75,7 @@ def withdraw_consent(person: str, scope: str, before: Iterable[Consent], utc: da
     words = list(before)
     given_at = max((consent.given_at for consent in words), default="")
     return Consent(
-        id=f"{DESK_RECORD_PREFIX}{person}:{scope}",
+        id=desk_record_id(person, scope),
         person=person,
         scope=scope,
         given_at=given_at,

@@ -33,8 +33,11 @@ SELECT_PALMS_BEFORE_RELAY = """
 SELECT_COLUMNS = "PRAGMA table_info(template)"
 SELECT_PALM_AGE = "SELECT made_at, relayed FROM template WHERE person = ? AND hand = ?"
 SELECT_UNRELAYED_PALM = """
-    SELECT person, hand, samples, sealed, quality, made_at, relayed FROM template WHERE relayed = 0 LIMIT 1
+    SELECT person, hand, samples, sealed, quality, made_at, relayed FROM template WHERE relayed = 0 AND person = ?
+    LIMIT 1
 """
+SELECT_UNRELAYED_PEOPLE = "SELECT DISTINCT person FROM template WHERE relayed = 0 ORDER BY person"
+SELECT_ROSTER_CONSENTS = "SELECT record FROM roster WHERE type IN ('person', 'consent')"
 SELECT_PEOPLE = "SELECT DISTINCT person FROM template"
 SELECT_SAMPLES = "SELECT coalesce(sum(samples), 0) FROM template WHERE person = ?"
 INSERT_PALM = """
@@ -128,8 +131,16 @@ def read_unrelayed_palm(connection: sqlite3.Connection) -> SealedPalm | RevokedP
     revoked = connection.execute(SELECT_REVOKED_PALM).fetchone()
     if revoked is not None:
         return RevokedPalm(*revoked)
-    row = connection.execute(SELECT_UNRELAYED_PALM).fetchone()
-    return None if row is None else _palm_from_row(*row)
+    waiting = [person for (person,) in connection.execute(SELECT_UNRELAYED_PEOPLE).fetchall()]
+    if not waiting:
+        return None
+    # One whose consent was noted at this desk waits for the roster that has it: the ledger would not keep the palm.
+    records = (from_json(bytes(record)) for (record,) in connection.execute(SELECT_ROSTER_CONSENTS).fetchall())
+    agreed = consenting_people(records)
+    person = next((person for person in waiting if person in agreed), None)
+    if person is None:
+        return None
+    return _palm_from_row(*connection.execute(SELECT_UNRELAYED_PALM, (person,)).fetchone())
 
 
 def mark_palm_relayed(connection: sqlite3.Connection, palm: SealedPalm | RevokedPalm) -> None:

@@ -127,7 +127,13 @@ class RosterDesk:
         """
         words = self._journal.desk_consents.read_person(person, PALM_SCOPE)
         consent = consents.withdraw_consent(person, PALM_SCOPE, words, self._now().utc)
-        receipt = ConsentWithdrawn(**self._where(), person=person, templates_deleted=0, operator=operator)
+        receipt = ConsentWithdrawn(
+            **self._where(),
+            person=person,
+            templates_deleted=0,
+            operator=operator,
+            withdrawn_at=consent.withdrawn_at,
+        )
         deleted, place = self._journal.desk_consents.withdraw(consent, receipt)
         self._in_force.refresh()
         if self._palms is not None:

@@ -190,6 +190,8 @@ class Uplink:
     def _follow_step(self, client: PacedClient, step: SyncStep) -> float:
         if step.outcome is SyncOutcome.APPLIED and self._fetched_incarnation:
             self._journal.marks.write({LEDGER_INCARNATION: self._fetched_incarnation})
+        if client is self._roster and step.outcome is SyncOutcome.APPLIED:
+            self.hurry_palms()  # those of people whose consent the ledger has by it
         if client is self._heartbeat and step.outcome is SyncOutcome.SENT:
             return 0.0 if self._follow_heartbeat() else step.due_s
         return step.due_s

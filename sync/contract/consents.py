@@ -1,8 +1,22 @@
 """Who has agreed, by a roster's records: one rule for the kiosk that reads palms and the ledger that relays them."""
 
 from collections.abc import Iterable
+from typing import Final, TypeGuard
 
 from sync.contract.roster import Consent, Person, Record
+
+# Ids of consents that were noted at a desk begin so, and no id of a source does: an import of the roster leaves them.
+DESK_RECORD_PREFIX: Final = "desk:"
+
+
+def desk_record_id(person: str, scope: str) -> str:
+    """Returns the id of the record of what desks have noted of a person and scope."""
+    return f"{DESK_RECORD_PREFIX}{person}:{scope}"
+
+
+def is_desk_consent(record: Record) -> TypeGuard[Consent]:
+    """Returns True for a consent that was noted at a desk."""
+    return isinstance(record, Consent) and record.id.startswith(DESK_RECORD_PREFIX)
 
 
 def consents_in_force(consents: Iterable[Consent]) -> frozenset[tuple[str, str]]:

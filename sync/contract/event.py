@@ -195,6 +195,7 @@ class ConsentWithdrawn(EventBase, frozen=True, kw_only=True, omit_defaults=True,
     templates_deleted: int
     operator: str = ""  # who noted the withdrawal at the desk; empty: the roster said so
     scope: str = "palm"
+    withdrawn_at: str = ""  # with an operator: the word counts from then on; empty: from `at`
 
 
 class PalmEnrolled(EventBase, frozen=True, kw_only=True, omit_defaults=True, tag="palm_enrolled"):

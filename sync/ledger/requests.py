@@ -34,7 +34,7 @@ from sync.ledger.errors import NotUnderstood
 from sync.ledger.intake.arrivals import ArrivedBatch, SignatureEvidence
 from sync.ledger.intake.ingest import ingest_batch
 from sync.ledger.receipt_keys import ReceiptSigner, read_receipt_keys
-from sync.ledger.registry import code_uses, device_keys, palms, replacement_cards, rosters, schools, twins
+from sync.ledger.registry import code_uses, desk_words, device_keys, palms, replacement_cards, rosters, schools, twins
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import log_views
 from sync.ledger.transparency.webhooks import CardNews, enqueue_card
@@ -161,6 +161,8 @@ class LedgerContext:
         """
         sender = self._authenticate_for(connection, request, school)
         version = _number(since)
+        if not cursor:
+            desk_words.apply_desk_words(connection, sender.school)
         try:
             page = rosters.read_page(connection, sender.school, version, cursor, knows=knows.split(","))
         except rosters.PullRestart as error:

@@ -12,6 +12,8 @@ from sync.contract.chain import Epoch, Hash
 from sync.contract.clocks import CLOCK_SLACK, SPAN_MS, ClockAnchor, is_utc_text
 from sync.contract.event import (
     ClockQuality,
+    ConsentNoted,
+    ConsentWithdrawn,
     Entry,
     Event,
     EventsLost,
@@ -188,6 +190,7 @@ class EventEffects:
     carried_epochs: set[str] = field(default_factory=set)
     lost: list[EventsLost] = field(default_factory=list)
     code_steps: dict[str, int] = field(default_factory=dict)  # person → the last step of a changing code
+    desk_words: list[tuple[str, int, ConsentNoted | ConsentWithdrawn]] = field(default_factory=list)  # epoch, seq, word
 
     def note(self, epoch: str, seq: int, digest: bytes, event: Event, row: EventRow) -> None:
         """Adds what an event bears on. `digest`: the hash of a carried one, else empty."""
@@ -207,6 +210,8 @@ class EventEffects:
                     self.days.add(event.at[:10])
         elif type(event) is Void:
             self.voids.append(row)
+        elif type(event) is ConsentNoted or (type(event) is ConsentWithdrawn and event.operator):
+            self.desk_words.append((epoch, seq, event))
         elif type(event) is EventsLost and 1 <= event.first_seq <= event.last_seq < 2**53:
             self.lost.append(event)
 

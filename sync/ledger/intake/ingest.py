@@ -31,6 +31,7 @@ from sync.ledger.intake.joining import OpenEpoch, find_new, lock_head
 from sync.ledger.intake.tombstones import fill_carried_tombstones, fill_tombstones
 from sync.ledger.judgement.day_marks import mark_days
 from sync.ledger.registry.code_uses import note_code_uses
+from sync.ledger.registry.desk_words import note_desk_words
 from sync.ledger.registry.people import RosterMembers
 from sync.ledger.transparency import logs
 
@@ -122,6 +123,7 @@ def _note_new(
     logs.append_batch(connection, arrival.school, arrival.device, arrival.epoch, arrival.batch.head)
     mark_days(connection, arrival.school, arrival.device, columns.effects)
     note_code_uses(connection, arrival.school, columns.effects.code_steps, now)
+    note_desk_words(connection, arrival.school, arrival.device, columns.effects.desk_words, now)
     return tuple(odd.values())
 
 

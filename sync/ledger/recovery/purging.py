@@ -17,7 +17,7 @@ from sync.ledger.errors import NotUnderstood
 
 # Where names, source's ids, cards, codes, palms and words of families are, or were in an unwritten act.
 _PERSONAL_TABLES: Final = (
-    "person_surrogate", "roster_record", "roster_source", "palm", "code_use", "replacement_card",
+    "person_surrogate", "roster_record", "roster_source", "palm", "code_use", "desk_word", "replacement_card",
     "payer_number", "payer_number_former", "payer_name", "payer_name_act", "other_count", "contest", "family_code",
     "family_session", "act",
 )  # fmt: skip

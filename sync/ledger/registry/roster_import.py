@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 import psycopg
 
+from sync.contract.consents import is_desk_consent
 from sync.contract.oneroster.build import ImportedRoster, import_roster, list_schools
 from sync.contract.oneroster.remembered import RememberedRow
 from sync.contract.oneroster.surrogates import name_by_surrogates
@@ -164,7 +165,10 @@ def _compare_school(
     old = rosters.read_records(connection, school)
     people = [record.id for record in built.records if isinstance(record, Person)]
     surrogates = choose_surrogates(connection, school, people, keep_ids=terms.keep_ids)
-    difference = compare_rosters(old, name_by_surrogates(built.records, surrogates))
+    new = name_by_surrogates(built.records, surrogates)
+    here = {record.id for record in new if isinstance(record, Person)}
+    noted = [record for record in old if is_desk_consent(record) and record.person in here]  # no export has them
+    difference = compare_rosters(old, (*new, *noted))
     refuse_vanished_pupils(difference, old, terms.vanish_share_max)
     return built, difference, surrogates
 

@@ -97,7 +97,8 @@ def apply_changes(
             note_act(connection, ActKind.ROSTER, school, {"version": str(newest), "deleted": "\n".join(ended)})
             judged = digest_judged(read_records(connection, school))
             logs.append_leaf(connection, school, LogName.EVENTS, roster_leaf(school, newest, since[0], judged))
-            change_basis(connection, school, _list_open_days(connection, school))
+            if not all(isinstance(change, Consent) for change in changes):  # no judgement asks for a consent
+                change_basis(connection, school, _list_open_days(connection, school))
         palms.forget_without_consent(connection, school)
         code_uses.forget_absent(connection, school)
         replacement_cards.forget_absent_cards(connection, school)
