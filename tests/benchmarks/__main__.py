@@ -36,6 +36,7 @@ NAMES = (
 LONG = (
     "palm_exhaustive",
     "palm_flow",
+    "palm_lost",
     "hatch",
     "enrolment",
     "city_import",

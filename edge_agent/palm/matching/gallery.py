@@ -10,27 +10,31 @@ shows. Where it finds nobody for sure, a second one tries 400 that lie between t
 beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
 stranger is looked at twice, and who is nearly known then is compared as in 1:1.
 
+Where these name nobody, a third one takes its time: it sketches seven times as many palms, asks the fine code as well,
+which alone knows skin without creases, and compares the most alike as in 1:1.
+
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
 since the sum would be a blur. A `Snapshot` never changes: a roster's change makes a new one that shares the palms which
 stay, and the daemon swaps one reference while searches go on in the old one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from operator import itemgetter
 from typing import Final, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.palm.matching.code import COARSE_CELLS, COARSE_SIDE, Cells
+from edge_agent.palm.matching.code import COARSE_CELLS, COARSE_SIDE, FINE_CELLS, Cells
 from edge_agent.palm.matching.limits import (
     CANDIDATES_MAX,
     COARSE_SHIFT,
     COMPARED_TOGETHER,
+    COMPARED_WIDE,
     GLANCED,
-    LENGTH_TINY,
     LOOSE_PALM_MIN,
     LOOSE_STRANGER_AGAIN_MAX,
     LOOSE_STRANGER_MAX,
@@ -44,11 +48,14 @@ from edge_agent.palm.matching.limits import (
     SIEVED_AGAIN,
     SIEVED_FAR,
     SIEVED_OTHER_HAND,
+    SIEVED_WIDE,
     SKETCHED,
     SKETCHED_AGAIN,
+    SKETCHED_WIDE,
     STARTS_AGAIN,
     SURE_MIN,
     TEMPLATES_MAX,
+    TEXTURES_WIDE,
 )
 from edge_agent.palm.matching.match import (
     STRANGERS,
@@ -63,7 +70,7 @@ from edge_agent.palm.matching.match import (
 )
 from edge_agent.palm.matching.operating_point import OperatingPoint, operating_point
 from edge_agent.palm.matching.permutation import ProtectedCode, Scrambles
-from edge_agent.palm.matching.probe import TERMS, Probe, fine_shifts, in_short
+from edge_agent.palm.matching.probe import TERMS, Probe, fine_shifts, in_short, normalised, texture, thin_cells
 from edge_agent.palm.matching.responses import ORIENTATIONS, Floats
 from edge_agent.palm.types import Hand
 
@@ -147,6 +154,7 @@ class Snapshot:
     palms: tuple[Palm, ...] = field(repr=False)
     sketches: Floats = field(repr=False)  # (rows, 768) sums of signs, in short and of length 1
     sieve: Floats = field(repr=False)  # (rows, 192) the same of every fourth cell
+    textures: Floats = field(repr=False)  # (rows, 768) the same of every fourth cell of the fine codes
     owner: NDArray[np.intp] = field(repr=False)  # (rows,) whose they are, ascending
     first: NDArray[np.intp] = field(repr=False)  # (rows,) the first of the palm's templates that are in it
     left_to: int  # rows before it are left hands
@@ -161,7 +169,14 @@ class Snapshot:
     @property
     def bytes_held(self) -> int:
         palm_bytes = sum(palm.fine.nbytes + palm.coarse.nbytes for palm in self.palms)
-        return palm_bytes + self.sketches.nbytes + self.sieve.nbytes + self.owner.nbytes + self.first.nbytes
+        return (
+            palm_bytes
+            + self.sketches.nbytes
+            + self.sieve.nbytes
+            + self.textures.nbytes
+            + self.owner.nbytes
+            + self.first.nbytes
+        )
 
     def operating_point(self) -> OperatingPoint:
         return operating_point(self.templates)
@@ -187,13 +202,16 @@ class Snapshot:
         unchanged = tuple(palm for palm, stays in zip(self.palms, stay, strict=True) if stays)
         fresh_sketches = [_sketches(palm, self.scrambles) for palm in fresh]
         rows = stay[self.owner]
-        sketches = np.vstack([self.sketches[rows], *(sketch for sketch, _ in fresh_sketches)])
+        sketches = np.vstack([self.sketches[rows], *(sketch for sketch, _, _ in fresh_sketches)])
+        textures = np.vstack([self.textures[rows], *(each for _, each, _ in fresh_sketches)])
         owner = [
             (np.cumsum(stay) - 1)[self.owner[rows]],
-            *(np.full(len(sketch[1]), len(unchanged) + n) for n, sketch in enumerate(fresh_sketches)),
+            *(np.full(len(sketch[2]), len(unchanged) + n) for n, sketch in enumerate(fresh_sketches)),
         ]
-        first = [self.first[rows], *(firsts for _, firsts in fresh_sketches)]
-        return _snapshot(self.scrambles, unchanged + fresh, sketches, np.concatenate(owner), np.concatenate(first))
+        first = [self.first[rows], *(firsts for _, _, firsts in fresh_sketches)]
+        return _snapshot(
+            self.scrambles, unchanged + fresh, sketches, textures, np.concatenate(owner), np.concatenate(first)
+        )
 
     def search(self, probe: Probe, without: str | None = None, hand: Hand = Hand.UNKNOWN) -> Ranking:
         """Returns the most alike persons, as if the person `without` were not there. `hand` is which one the probe
@@ -208,19 +226,52 @@ class Snapshot:
         near = self._sieve(probe, own, NEAR_SHIFT)
         rows, starts = self._sketched(probe, _most_alike(near, own, excluded, SIEVED * hands), SKETCHED)
         candidates = self._look_closely(probe, rows, starts, LOOSE_STRANGER_MAX, 0.0)
-        if (best := _best(candidates)) < self._sure():
-            between = self._sieve(probe, own, NEAR_SHIFT, between=True)
-            further_rows = self._sieve(probe, others, NEAR_SHIFT)
-            passed = [_most_alike(alike, own, excluded, SIEVED_AGAIN * hands) for alike in (near, between)]
-            rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHER_HAND)]))
-            near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
-            far, far_starts = self._far(probe, own, excluded)
-            rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
-            new = [owner not in candidates or not candidates[owner].agreement for owner in self.owner[rows].tolist()]
-            candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_STRANGER_AGAIN_MAX, best)
-            nearly = [owner for owner in candidates if NEARLY_SURE_MIN <= candidates[owner].agreement < self._sure()]
-            return _ranking([*candidates.values(), *self._compare(probe, nearly)])
-        return _ranking(candidates.values())
+        if (best := _best(candidates)) >= self._sure():
+            return _ranking(candidates.values())
+        between = self._sieve(probe, own, NEAR_SHIFT, between=True)
+        further_rows = self._sieve(probe, others, NEAR_SHIFT)
+        passed = [_most_alike(alike, own, excluded, SIEVED_AGAIN * hands) for alike in (near, between)]
+        rows = np.unique(np.concatenate([*passed, _most_alike(further_rows, others, excluded, SIEVED_OTHER_HAND)]))
+        near_by, near_starts = self._sketched(probe, rows, SKETCHED_AGAIN, between=True)
+        far, far_starts = self._far(probe, own, excluded)
+        rows, starts = np.concatenate([near_by, far]), np.concatenate([near_starts, far_starts])
+        new = [owner not in candidates or not candidates[owner].agreement for owner in self.owner[rows].tolist()]
+        candidates |= self._look_closely(probe, rows[new], starts[new], LOOSE_STRANGER_AGAIN_MAX, best)
+        nearly = [owner for owner in candidates if NEARLY_SURE_MIN <= candidates[owner].agreement < self._sure()]
+        ranking = _ranking([*candidates.values(), *self._compare(probe, nearly)])
+        if ranking and ranking[0].agreement >= self.operating_point().threshold:
+            return ranking
+        glances = [
+            *self._glance(probe, far, far_starts),
+            *self._glance(probe, *self._far(probe, others, excluded)),
+            *self._glance_widely(probe, excluded),
+        ]
+        loose = dict(sorted(glances, key=itemgetter(1)))  # of several glances at a palm the best
+        most = sorted(loose.keys() - nearly, key=lambda owner: (-loose[owner], owner))
+        return _ranking([*ranking, *self._compare(probe, most[:COMPARED_WIDE])])
+
+    def _glance_widely(self, probe: Probe, excluded: NDArray[np.bool_]) -> Iterator[tuple[int, float]]:
+        """Glances at many more palms of either hand, by their sketches and by the texture of their skin."""
+        everybody = slice(0, len(self.owner))
+        for between in (False, True):
+            alike = self._sieve(probe, everybody, NEAR_SHIFT, between=between)
+            passed = _most_alike(alike, everybody, excluded, SIEVED_WIDE)
+            yield from self._glance(probe, *self._sketched(probe, passed, SKETCHED_WIDE, between=between))
+        passed = _most_alike((probe.texture() @ self.textures.T).max(0), everybody, excluded, TEXTURES_WIDE)
+        yield from self._glance(probe, passed, np.zeros((len(passed), 0, 3), np.int16))
+
+    def _glance(self, probe: Probe, rows: NDArray[np.intp], starts: Starts) -> Iterator[tuple[int, float]]:
+        """Yields whose these rows are, and how well their first template agrees."""
+        return zip(self.owner[rows].tolist(), self._glance_at(probe, rows, starts).tolist(), strict=True)
+
+    def _glance_at(self, probe: Probe, rows: NDArray[np.intp], starts: Starts) -> NDArray[np.float64]:
+        """Returns how well the first templates of these rows agree block by block, from these starts or upright."""
+        firsts = [
+            self.palms[owner].fine[first]
+            for owner, first in zip(self.owner[rows].tolist(), self.first[rows].tolist(), strict=True)
+        ]
+        fine = np.array(firsts, np.uint8).reshape(-1, FINE_CELLS)
+        return refine_poses(probe, self.scrambles.fine.unpad(fine), starts).loose
 
     def search_exhaustively(self, probe: Probe, without: str | None = None) -> Ranking:
         """Compares every palm, without sieve and sketch. It takes seconds, and measures what those two lose."""
@@ -292,8 +343,7 @@ class Snapshot:
         }
         if not candidates:
             return candidates
-        firsts = [self.palms[owner].fine[first] for owner, first in zip(owners, self.first[rows].tolist(), strict=True)]
-        glance = refine_poses(probe, self.scrambles.fine.unpad(np.stack(firsts)), starts).loose
+        glance = self._glance_at(probe, rows, starts)
         promising = np.union1d(self._best_of_palms(rows, glance, GLANCED), [0])
         # One template out of pose must not hide the others of the palm whose sketch is the best.
         promising = promising[(glance[promising] >= least) | (glance[promising] == glance.max()) | (promising == 0)]
@@ -345,7 +395,8 @@ def _ranking(candidates: Iterable[Candidate]) -> Ranking:
 def empty(scrambles: Scrambles) -> Snapshot:
     """Returns a gallery with nobody in it, under one school's key."""
     nobody = np.zeros(0, np.intp)
-    return _snapshot(scrambles, (), np.zeros((0, COARSE_CELLS * TERMS), np.float32), nobody, nobody)
+    blank = np.zeros((0, COARSE_CELLS * TERMS), np.float32)
+    return _snapshot(scrambles, (), blank, blank, nobody, nobody)
 
 
 def _most_alike(alike: Floats, among: slice, excluded: NDArray[np.bool_], count_max: int) -> NDArray[np.intp]:
@@ -364,6 +415,7 @@ def _snapshot(
     scrambles: Scrambles,
     palms: tuple[Palm, ...],
     sketches: Floats,
+    textures: Floats,
     owner: NDArray[np.intp],
     first: NDArray[np.intp],
 ) -> Snapshot:
@@ -373,36 +425,40 @@ def _snapshot(
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     rows = np.argsort(place[owner], kind="stable")
-    sketches, owner, first = sketches[rows], place[owner][rows], first[rows]
+    sketches, textures = sketches[rows], textures[rows]
+    owner, first = place[owner][rows], first[rows]
     cells = _sieve_cells(scrambles.coarse.order.tobytes())
-    sieve = _normalised(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
+    sieve = normalised(sketches[:, (cells[:, None] * TERMS + np.arange(TERMS)).reshape(-1)])
     places: dict[str, tuple[int, ...]] = {}
     for index, palm in enumerate(palms):
         places[palm.person] = (*places.get(palm.person, ()), index)
     left_to, right_from = np.searchsorted(hands[order][owner], [_ORDER[Hand.UNKNOWN], _ORDER[Hand.RIGHT]]).tolist()
     templates = sum(len(palm.fine) for palm in palms)
-    return Snapshot(scrambles, palms, sketches, sieve, owner, first, left_to, right_from, places, templates)
+    return Snapshot(scrambles, palms, sketches, sieve, textures, owner, first, left_to, right_from, places, templates)
 
 
-def _normalised(rows: Floats) -> Floats:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), LENGTH_TINY), np.float32)
-
-
-def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, NDArray[np.intp]]:
-    """Returns sketches (rows, 768), and the first template of each. A sketch counts how many templates say line less
-    how many say none, in short; templates that lie in one pose share a row.
+def _sketches(palm: Palm, scrambles: Scrambles) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Returns sketches (rows, 768), textures (rows, 768), and the first template of each. A sketch counts how many
+    templates say line less how many say none, in short; templates that lie in one pose share a row. A texture does the
+    same with every fourth fine cell.
     """
     rows: list[Floats] = []
+    textures: list[Floats] = []
     firsts: list[int] = []
+    thin, _ = thin_cells(scrambles.fine.order.tobytes())
+    fine = texture(scrambles.fine.unpad(palm.fine)[:, thin])
     for index, template in enumerate(coarse_signs(palm.coarse, scrambles.coarse)[0]):
         alike = [float(row @ template) / max(1.0, float(np.sqrt((row @ row) * (template @ template)))) for row in rows]
         if alike and max(alike) >= ONE_POSE_MIN:
-            rows[int(np.argmax(alike))] += template
+            rows[best := int(np.argmax(alike))] += template
+            textures[best] += fine[index]
         else:
             rows.append(template.copy())
+            textures.append(fine[index].copy())
             firsts.append(index)
     lines = np.stack(rows).reshape(len(rows), COARSE_CELLS, ORIENTATIONS)
-    return _normalised(in_short(lines).reshape(len(rows), -1)), np.array(firsts, np.intp)
+    sketches = normalised(in_short(lines).reshape(len(rows), -1))
+    return sketches, normalised(np.stack(textures)), np.array(firsts, np.intp)
 
 
 @cache

@@ -33,6 +33,7 @@ from edge_agent.palm.matching.limits import (
     COARSE_SCALES,
     COARSE_SHIFT,
     COARSE_TURNS,
+    LENGTH_TINY,
     LOOSE_REACH,
     OVERLAP_FULL,
     OVERLAP_MIN,
@@ -103,7 +104,7 @@ class Probe:
         self._grids: dict[bool, _CoarseGrids] = {}
         self._thin: Cells | None = None  # (grids, 25, 25, 16, 16), a view
         self._upright: Cells | None = None  # (shifts, 1024)
-        self.thin_cells, self._thin_order = _thin_cells(scrambles.fine.order.tobytes())
+        self.thin_cells, self._thin_order = thin_cells(scrambles.fine.order.tobytes())
 
     @property
     def scrambles(self) -> Scrambles:
@@ -150,7 +151,7 @@ class Probe:
             windows = sliding_window_view(cells, (FINE_SIDE, FINE_SIDE), (1, 2))
             self._thin = windows[:, :, :, 1::2, 1::2]
         thin_cells = self._thin[grids, down + FINE_SHIFT, right + FINE_SHIFT]
-        return thin_cells.reshape(*thin_cells.shape[:-2], -1).take(self._thin_order, axis=-1)
+        return thin_cells.reshape(*thin_cells.shape[:-2], len(self._thin_order)).take(self._thin_order, axis=-1)
 
     def upright(self) -> Cells:
         """Returns the fine code of the picture as it is, neither turned nor scaled, at each of `upright_shifts`,
@@ -161,6 +162,12 @@ class Probe:
             windows = sliding_window_view(self._cells([0.0], [1.0], points, points)[0], (FINE_SIDE, FINE_SIDE))
             self._upright = windows.reshape(-1, FINE_CELLS).take(self._scrambles.fine.order, axis=-1)
         return self._upright
+
+    def texture(self) -> Floats:
+        """Returns every fourth cell of `upright` in short, (shifts, 768), scaled so that its product with a texture of
+        length 1 tells who is most alike.
+        """
+        return texture(self.upright()[:, self.thin_cells])
 
     def bent(self, pose: Pose, bend: Bend, side: int, step_px: float) -> Cells:
         """Returns fine cells (side²,) on a grid of `side` × `side` points, bent and then posed."""
@@ -185,6 +192,18 @@ def in_short(lines: Floats) -> Floats:
     the same.
     """
     return lines @ _terms()
+
+
+def texture(cells: Cells) -> Floats:
+    """Returns fine cells (n, cells) as signs in short, (n, cells · 3), of length 1."""
+    visibility = (cells >> 6).astype(np.float32)[..., None]
+    lines = ((cells[..., None] >> np.arange(ORIENTATIONS, dtype=np.uint8)) & 1).astype(np.float32)
+    return normalised(in_short((lines * 2 - 1) * visibility).reshape(len(cells), -1))
+
+
+def normalised(rows: Floats) -> Floats:
+    """Returns the rows with length 1; one of nothing stays nothing."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), LENGTH_TINY), np.float32)
 
 
 @cache
@@ -261,7 +280,7 @@ def fine_places(side: int, stride: int) -> NDArray[np.intp]:
 
 
 @lru_cache(maxsize=4)
-def _thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def thin_cells(order: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Returns where the key has put every second cell of every second row, block by block of 4 × 4 of these, and which
     of these, row by row, they are; (256,) each.
     """

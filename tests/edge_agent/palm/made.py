@@ -2,7 +2,9 @@
 
 from functools import cache
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.simulated.palms import DrawnHandView, palm, some_capture
 from edge_agent.palm.hand.cutout import read_cutout
@@ -26,3 +28,20 @@ def responses(person: str, seed: int = 0) -> Responses:
 def scrambles(seed: int) -> Scrambles:
     """A key's permutations, from dice that tests may repeat."""
     return draw(np.random.default_rng(seed).bytes)
+
+
+def band(dice: np.random.Generator, finest_px: float, coarsest_px: float) -> NDArray[np.float32]:
+    """Noise between two sizes, with deviation 1."""
+    noise = dice.standard_normal((128, 128)).astype(np.float32)
+    kept = cv2.GaussianBlur(noise, (0, 0), finest_px) - cv2.GaussianBlur(noise, (0, 0), coarsest_px)
+    return np.asarray(kept / kept.std(), np.float32)
+
+
+def creaseless(skin: int, day: int) -> Region:
+    """Skin with a fine texture and no creases, under shading that is another each day, as near-infrared light shows
+    it.
+    """
+    texture, shading = band(np.random.default_rng(skin), 1.5, 4), band(np.random.default_rng([skin, day]), 5, 9)
+    noise = np.random.default_rng([skin, day, 1]).standard_normal((128, 128))
+    grey = np.clip(128 + 8 * (texture + 0.7 * shading + 0.3 * noise), 0, 255).astype(np.uint8)
+    return Region(grey, np.ones((128, 128), np.bool_), Hand.LEFT)

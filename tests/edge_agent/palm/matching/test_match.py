@@ -1,9 +1,7 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from drivers.simulated.palms import DrawnHandView
 from edge_agent.palm.matching import bits
@@ -13,7 +11,7 @@ from edge_agent.palm.matching.permutation import Scrambles, identity, protect
 from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.matching.responses import Responses, respond
 from edge_agent.palm.types import Hand, Region
-from tests.edge_agent.palm.made import region, responses, scrambles
+from tests.edge_agent.palm.made import creaseless, region, responses, scrambles
 
 ALIKE = 0.4  # well above any stranger
 STRANGE = 0.3  # what strangers stay below
@@ -65,23 +63,6 @@ def test_strangers_and_mirrored_palms_are_not_alike() -> None:
     whole = region("a", None, 5)
     mirrored = Region(whole.grey[:, ::-1].copy(), whole.mask[:, ::-1].copy(), Hand.LEFT)
     assert against(respond(mirrored), responses("a", 6)).agreement < 0.3
-
-
-def band(dice: np.random.Generator, finest_px: float, coarsest_px: float) -> NDArray[np.float32]:
-    """Noise between two sizes, with deviation 1."""
-    noise = dice.standard_normal((128, 128)).astype(np.float32)
-    kept = cv2.GaussianBlur(noise, (0, 0), finest_px) - cv2.GaussianBlur(noise, (0, 0), coarsest_px)
-    return np.asarray(kept / kept.std(), np.float32)
-
-
-def creaseless(skin: int, day: int) -> Region:
-    """Skin with a fine texture and no creases, under shading that is another each day, as near-infrared light shows
-    it.
-    """
-    texture, shading = band(np.random.default_rng(skin), 1.5, 4), band(np.random.default_rng([skin, day]), 5, 9)
-    noise = np.random.default_rng([skin, day, 1]).standard_normal((128, 128))
-    grey = np.clip(128 + 8 * (texture + 0.7 * shading + 0.3 * noise), 0, 255).astype(np.uint8)
-    return Region(grey, np.ones((128, 128), np.bool_), Hand.LEFT)
 
 
 def test_skin_without_creases_is_known_where_it_lies_upright() -> None:

@@ -3,17 +3,20 @@ does the same with thousands of palms."""
 
 import numpy as np
 
-from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE
-from edge_agent.palm.matching.gallery import PalmMatch, Ranking, decide
+from edge_agent.palm.matching.code import COARSE_SIDE, FINE_SIDE, encode
+from edge_agent.palm.matching.gallery import Palm, PalmMatch, Ranking, decide, empty
 from edge_agent.palm.matching.operating_point import operating_point
+from edge_agent.palm.matching.permutation import protect
 from edge_agent.palm.matching.probe import Probe
+from edge_agent.palm.matching.responses import respond
 from edge_agent.palm.types import Hand
 from tests.benchmarks import crowd
-from tests.edge_agent.palm.made import scrambles
+from tests.edge_agent.palm.made import creaseless, scrambles
 from tests.outside import skip_without_palms
 
 PEOPLE = 300  # more palms of one hand than the sieve lets pass
 OF_EACH_SET = 1
+CREASELESS = 120  # palms, of which the coarse code would let a dozen through by chance
 POINT = operating_point(36_000)
 
 
@@ -52,3 +55,13 @@ def test_a_palm_whose_samples_lie_in_two_poses_is_found_by_the_one_that_fits() -
     gallery = crowd.school(others, PEOPLE, scrambles(1), [mixed], samples=1)
     assert len(gallery.owner) == len(gallery.palms) + 1
     assert gallery.search(Probe(one.probes[0].responses(), scrambles(1)))[0].person == "both"
+
+
+def test_skin_without_creases_is_found_among_many_of_its_kind() -> None:
+    key = scrambles(1)
+    codes = [protect(encode(respond(creaseless(skin, 1)), Hand.LEFT), key) for skin in range(CREASELESS)]
+    gallery = empty(key).changed(Palm.of(f"skin {skin}", Hand.LEFT, [code]) for skin, code in enumerate(codes))
+    for skin in range(0, CREASELESS, CREASELESS // 6):
+        found = gallery.search(Probe(respond(creaseless(skin, 2)), key), hand=Hand.LEFT)
+        assert found[0].person == f"skin {skin}"
+        assert found[0].agreement >= gallery.operating_point().threshold
