@@ -5,14 +5,19 @@ BOCV (Guo et al. 2009) as it is usually run: local mean and deviation taken out 
 least of all shifts by up to five cells; a searched pose re-encodes the turned and scaled picture. One template against
 one probe, no fusion. Protocols, counts and rates are those of `edge-agent palm evaluate --roi`; of the recognition
 itself nothing but the reading of a cut-out is shared with it.
+
+`--paired` compares the same pairs by our 1:1 comparison as well, and counts which genuine pairs only one of the two
+misses, each at its own threshold for a share of strangers: McNemar's exact test of the two counts. `--part` keeps the
+people of one part (`parts`).
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
+from math import comb
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.palm.hand.cutout import NotARegion, read_cutout
+from edge_agent.palm.matching import code, match, responses
+from edge_agent.palm.matching.match import unlock
+from edge_agent.palm.matching.permutation import identity, protect
+from edge_agent.palm.matching.probe import Probe
 from edge_agent.palm.measurement.evaluation import Sample, plan
 from edge_agent.palm.measurement.rates import Rate, RatePoint, Scores, equal_error, miss_rate
 from edge_agent.palm.types import REGION_SIDE, Region
+from tests.benchmarks.parts import Part, part_of
 
 TURNS_DEG: Final = {1: (0.0,), 3: (-4.0, 0.0, 4.0), 5: (-8.0, -4.0, 0.0, 4.0, 8.0)}
 SCALES: Final = {1: (1.0,), 3: (0.93, 1.0, 1.07), 5: (0.87, 0.93, 1.0, 1.07, 1.15)}
@@ -53,13 +63,18 @@ def main() -> int:
     asked.add_argument("folder", type=Path, help="holds IDENTITY/SESSION-SAMPLE.png|jpg, regions")
     asked.add_argument("--turns", type=int, choices=sorted(TURNS_DEG), default=5)
     asked.add_argument("--scales", type=int, choices=sorted(SCALES), default=5)
+    asked.add_argument("--part", type=Part, choices=list(Part), help="keep the people of this part alone")
+    asked.add_argument("--palms", type=int, help="keep so many palms, the first ones")
+    asked.add_argument("--paired", action="store_true", help="beside ours, on the same pairs")
     wanted = asked.parse_args()
-    samples = list(read(wanted.folder))
+    samples = list(_kept(read(wanted.folder), wanted.folder.name, wanted.part, wanted.palms))
     if not samples:
         print(f"{wanted.folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it", file=sys.stderr)
         return 1
     similarities = compare(samples, TURNS_DEG[wanted.turns], SCALES[wanted.scales])
     told = {"turns": wanted.turns, "scales": wanted.scales, **measure(samples, similarities)}
+    if wanted.paired:
+        told["paired"] = paired(samples, similarities, compare_ours(samples))
     print(msgspec.json.format(msgspec.json.encode(told)).decode())
     return 0
 
@@ -108,6 +123,61 @@ def compare(samples: list[Sample], turns_deg: tuple[float, ...], scales: tuple[f
     return found
 
 
+def _kept(samples: Iterable[Sample], folder: str, part: Part | None, palms_max: int | None) -> Iterator[Sample]:
+    palms: set[str] = set()
+    for sample in samples:
+        if part is None or part_of(f"{folder}/{sample.identity}") is part:
+            palms.add(sample.identity)
+            if palms_max is None or len(palms) <= palms_max:
+                yield sample
+
+
+def compare_ours(samples: list[Sample]) -> Scores:
+    """(templates, probes): our 1:1 agreement, one template against one probe; −1 where one was not read."""
+    regions = {at: region for at, sample in enumerate(samples) if (region := sample.region) is not None}
+    found = np.full((len(samples), len(samples)), -1.0)
+    key = identity()
+    codes = {at: code.encode(responses.respond(region), region.hand) for at, region in regions.items()}
+    several = len({sample.session for sample in samples}) > 1
+    for probe, region in regions.items():
+        earlier = [at for at in regions if (samples[at].session < samples[probe].session if several else at < probe)]
+        if not earlier:
+            continue
+        kept = [protect(codes[at], key) for at in earlier]
+        fine, coarse = np.stack([each.fine for each in kept]), np.stack([each.coarse for each in kept])
+        likenesses = match.compare(Probe(responses.respond(region), key), unlock(fine, coarse, key.fine, key.coarse))
+        found[earlier, probe] = [likeness.agreement for likeness in likenesses]
+    return found
+
+
+def paired(samples: list[Sample], plain: Scores, own: Scores) -> dict[str, object]:
+    """Counts genuine pairs that one of two methods misses, each at its own threshold, and tests their difference."""
+    mated, strangers = _masks(samples)
+    told: dict[str, object] = {}
+    for name, share in FARS.items():
+        missed = []
+        for scores in (own, plain):
+            point = miss_rate(scores[mated], scores[strangers], share)
+            if point is not None:
+                missed.append(scores[mated] <= point.threshold)
+        if len(missed) == 2:
+            only_own, only_plain = (int(np.sum(a & ~b)) for a, b in (missed, missed[::-1]))
+            told[name] = {
+                "pairs": len(missed[0]),
+                "missed_by_both": int(np.sum(missed[0] & missed[1])),
+                "only_by_ours": only_own,
+                "only_by_plain": only_plain,
+                "p": round(mcnemar(only_own, only_plain), 6),
+            }
+    return told
+
+
+def mcnemar(one: int, other: int) -> float:
+    """Returns the chance of a difference as great as this if both missed alike: exact, two-sided."""
+    count, least = one + other, min(one, other)
+    return min(1.0, sum(comb(count, k) for k in range(least + 1)) * float(0.5 ** (count - 1)))
+
+
 def encode(region: Region, turn_deg: float, scale: float) -> Codes:
     middle = (REGION_SIDE - 1) / 2
     moved = cv2.getRotationMatrix2D((middle, middle), turn_deg, scale)
@@ -127,16 +197,12 @@ def encode(region: Region, turn_deg: float, scale: float) -> Codes:
 
 def measure(samples: list[Sample], similarities: Scores) -> dict[str, object]:
     """Rates by the protocols of the evaluation."""
-    session = np.array([sample.session for sample in samples])
     _, who = np.unique([sample.identity for sample in samples], return_inverse=True)
-    several = len(set(session.tolist())) > 1
-    order = np.arange(len(samples))
-    earlier = session[:, None] < session[None, :] if several else order[:, None] < order[None, :]
-    same = who[:, None] == who[None, :]
-    mated, strangers = similarities[earlier & same], similarities[earlier & ~same]
+    of_one, of_two = _masks(samples)
+    mated, strangers = similarities[of_one], similarities[of_two]
     equal = equal_error(mated, strangers)
     names = [sample.name for sample in samples]
-    pairs = np.argwhere(earlier & same)
+    pairs = np.argwhere(of_one)
     worst = pairs[np.argsort(mated, kind="stable")[:WORST_LISTED]].tolist()
     return {
         "identities": len(set(who.tolist())),
@@ -151,6 +217,16 @@ def measure(samples: list[Sample], similarities: Scores) -> dict[str, object]:
             for t, p in worst
         ],
     }
+
+
+def _masks(samples: list[Sample]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs (templates, probes) verification compares: genuine ones, and those of strangers."""
+    session, order = np.array([sample.session for sample in samples]), np.arange(len(samples))
+    _, who = np.unique([sample.identity for sample in samples], return_inverse=True)
+    several = len(set(session.tolist())) > 1
+    earlier = session[:, None] < session[None, :] if several else order[:, None] < order[None, :]
+    same = who[:, None] == who[None, :]
+    return earlier & same, earlier & ~same
 
 
 def _identify(samples: list[Sample], similarities: Scores, who: NDArray[np.intp]) -> dict[str, object]:

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.palm.measurement.evaluation import Sample
 from edge_agent.palm.types import Hand, Region
-from tests.benchmarks.palm_baseline import compare, measure, read
+from tests.benchmarks.palm_baseline import compare, mcnemar, measure, paired, read
 from tests.edge_agent.palm.made import region
 
 
@@ -50,3 +50,20 @@ def test_what_cannot_be_read_is_never_alike(tmp_path: Path) -> None:
     samples = list(read(tmp_path))
     assert [each.region is None for each in samples] == [False, False, False, True]
     assert compare(samples, (0.0,), (1.0,))[2, 3] == -1
+
+
+def test_missed_pairs_are_tested_as_mcnemar_does() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 5) == 1.0
+    assert mcnemar(0, 6) == mcnemar(6, 0) == 2 / 64
+    assert mcnemar(1, 9) == 2 * 11 / 1024
+
+
+def test_pairs_that_one_method_alone_misses_are_counted() -> None:
+    samples = [Sample(name, session, "1", None) for session in (1, 2) for name in "ab"]
+    plain = np.full((4, 4), -1.0)
+    plain[:2, 2:] = [[0.1, 0.3], [0.2, 0.9]]  # the first one's second sample is less alike than strangers
+    own = plain.copy()
+    own[0, 2] = 0.8
+    counted = paired(samples, plain, own)["1e-3"]
+    assert counted == {"pairs": 2, "missed_by_both": 0, "only_by_ours": 0, "only_by_plain": 1, "p": 1.0}
