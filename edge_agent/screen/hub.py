@@ -15,9 +15,12 @@ CLIENTS_MAX = 12
 class EventHub:
     """Wakes the open streams when the state changes. `heartbeat` returns the body of a heartbeat event."""
 
-    def __init__(self, heartbeat: Callable[[], bytes], heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, heartbeat: Callable[[], bytes], heartbeat_s: float = HEARTBEAT_S, clients_max: int = CLIENTS_MAX
+    ) -> None:
         self._heartbeat = heartbeat
         self._heartbeat_s = heartbeat_s
+        self._clients_max = clients_max
         self._wakes: set[asyncio.Event] = set()
         self._closed = False
 
@@ -29,7 +32,7 @@ class EventHub:
     @property
     def is_full(self) -> bool:
         """True when no further stream may open."""
-        return len(self._wakes) >= CLIENTS_MAX
+        return len(self._wakes) >= self._clients_max
 
     def wake_all(self) -> None:
         """Makes every stream send the newest state."""

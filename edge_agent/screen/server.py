@@ -3,11 +3,9 @@
 The station's thread calls `show`, which replaces a frozen board under a lock and wakes the event loop. It never waits.
 """
 
-import asyncio
 import ipaddress
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,23 +13,22 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 import msgspec
-import uvicorn
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 
 from edge_agent.domain.feedback import Feedback
 from edge_agent.domain.health import KioskHealth
+from edge_agent.domain.tablets import TABLETS_MAX
 from edge_agent.screen import app, assets
 from edge_agent.screen.card_desk import CardApi
 from edge_agent.screen.card_ports import CardActions
 from edge_agent.screen.enrolment import EnrolmentApi
 from edge_agent.screen.enrolment_ports import EnrolmentActions
 from edge_agent.screen.gate import StaffGate
-from edge_agent.screen.hub import HEARTBEAT_S, EventHub
+from edge_agent.screen.hub import CLIENTS_MAX, HEARTBEAT_S, EventHub
 from edge_agent.screen.operator_desk import OperatorApi
 from edge_agent.screen.paper import PaperApi
 from edge_agent.screen.ports import OperatorDirectory, StaffActions
-from edge_agent.screen.serving import build_config
+from edge_agent.screen.server_run import ServerRun
 from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
@@ -39,14 +36,10 @@ from edge_agent.screen.state import Language, SoundLevel
 from edge_agent.screen.technician_api import TechnicianActions, TechnicianApi
 
 if TYPE_CHECKING:
-    from edge_agent.screen.tablets.door import TabletDoor
     from edge_agent.screen.tablets.ports import TabletParts
     from edge_agent.screen.tablets.service import TabletService
 
-PULSE_S = 1.0
-PULSE_AGE_MAX_S = 10.0
-STOP_S = 5.0
-SCREEN_CONNECTIONS_MAX = 32
+TABLET_CLIENTS_MAX = 2 * TABLETS_MAX  # a tablet may have the page open twice
 
 
 class ScreenUnavailable(Exception):
@@ -122,7 +115,7 @@ class ScreenServer:
         self._token = token
         self._sound = sound
         self._speech = speech
-        self._server_run: _ServerRun | None = None
+        self._server_run: ServerRun | None = None
 
     def start(self) -> None:
         """Listens and serves in a thread. Raises ScreenUnavailable."""
@@ -137,8 +130,11 @@ class ScreenServer:
             ) from error
         self.port = listener.getsockname()[1]
         run = self._token()[:8]
-        hub, tablet_hub = (EventHub(lambda: self._heartbeat(run), self._heartbeat_s) for _ in range(2))
-        self._server_run = _ServerRun(run, (hub, tablet_hub), listener, self._stage.seconds_until_change)
+        hub, tablet_hub = (
+            EventHub(lambda: self._heartbeat(run), self._heartbeat_s, clients_max)
+            for clients_max in (CLIENTS_MAX, TABLET_CLIENTS_MAX)
+        )
+        self._server_run = ServerRun(run, (hub, tablet_hub), listener, self._stage.seconds_until_change)
         routes = self._staff_routes
         if self.enrolment is not None:
             routes = (*routes, *EnrolmentApi(self._sign_in, self.enrolment).routes())
@@ -178,93 +174,6 @@ class ScreenServer:
         offset = self._wall().astimezone(self._timezone).utcoffset()
         minutes = int(offset.total_seconds() // 60) if offset else 0
         return msgspec.json.encode(_HeartbeatBody(run, self._assets.version, self._sound, self._speech, minutes))
-
-
-class _ServerRun:
-    """One run of the server, from `start` to `stop`: a thread and its event loop."""
-
-    def __init__(
-        self,
-        run: str,
-        hubs: tuple[EventHub, ...],
-        listener: socket.socket,
-        seconds_until_change: Callable[[], float | None],
-    ) -> None:
-        self._run_id = run
-        self._hubs = hubs
-        self._listener = listener
-        self._seconds_until_change = seconds_until_change
-        self._changes = 0
-        self._waking = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._pulse_s = time.monotonic()
-        self._loop = asyncio.new_event_loop()
-        self._server: uvicorn.Server | None = None
-        self._door: TabletDoor | None = None
-        self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
-
-    def start(self, application: Starlette, door: "TabletDoor | None") -> None:
-        self._door = door
-        self._server = uvicorn.Server(build_config(application, SCREEN_CONNECTIONS_MAX))
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._call(self._close)
-        self._thread.join(STOP_S)
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive() and time.monotonic() - self._pulse_s < PULSE_AGE_MAX_S
-
-    def wake(self) -> None:
-        """Makes the event loop send the newest state soon. Calls before it is sent are one call."""
-        if not self._waking:
-            self._waking = True
-            self._call(self._changed)
-
-    def event_id(self) -> str:
-        return f"{self._run_id}-{self._changes}"
-
-    def _call(self, callback: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            # The loop is closed: the server has ended. `is_alive` returns False, and the runtime starts another server.
-            return
-
-    def _changed(self) -> None:
-        """Sends the newest state, and sets a timer for the moment when time alone changes it."""
-        self._waking = False  # before the state is read: a change from here on wakes the loop again
-        self._changes += 1
-        for hub in self._hubs:
-            hub.wake_all()
-        if self._timer is not None:
-            self._timer.cancel()
-        due_s = self._seconds_until_change()
-        self._timer = None if due_s is None else self._loop.call_later(due_s, self._changed)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
-    async def _serve(self) -> None:
-        assert self._server is not None
-        self._pulse()
-        self._changed()
-        door = asyncio.create_task(self._door.run()) if self._door is not None else None
-        await self._server.serve(sockets=[self._listener])
-        if door is not None:
-            door.cancel()
-            await asyncio.wait([door])
-
-    def _pulse(self) -> None:
-        self._pulse_s = time.monotonic()
-        self._loop.call_later(PULSE_S, self._pulse)
-
-    def _close(self) -> None:
-        for hub in self._hubs:
-            hub.close()
-        if self._server is not None:
-            self._server.should_exit = True
 
 
 def _build_tablets(

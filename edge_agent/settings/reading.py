@@ -28,6 +28,7 @@ from edge_agent.settings.tables import (
     Direction,
     DriversSettings,
     KioskSettings,
+    ScreenSettings,
     Settings,
     TabletsSettings,
 )
@@ -115,6 +116,8 @@ def parse_settings(text: str, path: Path) -> LoadedSettings:
         sections[kind] = _devices(raw.get(kind, []), kind, drivers, plugin_drivers.refused, faults, file_keys)
     faults.extend(_zone_fault(sections["kiosk"]))
     faults.extend(_network_faults(sections["tablets"]))
+    if isinstance(sections["tablets"], TabletsSettings) and isinstance(sections["screen"], ScreenSettings):
+        faults.extend(_lone_tablets_fault(sections["tablets"], sections["screen"]))
     if faults:
         raise SettingsWrong("\n".join(f"{path}: {fault}" for fault in faults))
     return LoadedSettings(
@@ -137,6 +140,11 @@ def _network_faults(tablets: object) -> Iterator[str]:
                 ip_network(network)
             except ValueError as error:
                 yield f"tablets.networks: found {network!r} ({error}); accepted: a network such as '192.168.1.0/24'"
+
+
+def _lone_tablets_fault(tablets: TabletsSettings, screen: ScreenSettings) -> Iterator[str]:
+    if tablets.enabled and not screen.enabled:
+        yield "tablets.enabled: tablets are paired at the kiosk's own screen; accepted: with screen.enabled = true"
 
 
 SectionType = TypeVar("SectionType", bound=msgspec.Struct)

@@ -64,6 +64,12 @@ def test_all_faults_are_named_together() -> None:
         ("[rules]\ndebounce_s = -1", "rules.debounce_s: found -1; accepted: a number from 0 to 86400"),
         ('readers = "door"', "readers: found 'door'; accepted: a list of tables"),
         ("[kiosk", "not TOML"),
+        (
+            '[tablets]\nnetworks = ["192.168.1.7/24"]',
+            "tablets.networks: found '192.168.1.7/24' (192.168.1.7/24 has host",
+        ),
+        ('[tablets]\nname = "canteen.example"', "tablets.name: found 'canteen.example'"),
+        ("[screen]\nenabled = false\n[tablets]\nenabled = true", "accepted: with screen.enabled = true"),
     ],
 )
 def test_a_fault_says_what_to_do(text: str, fault: str) -> None:

@@ -191,6 +191,21 @@ def test_clock_quality_and_boot_can_be_read() -> None:
 
 @needs_systemd
 @needs_seccomp
+def test_a_certificate_is_made_and_addresses_are_found_behind_the_filter(tmp_path: Path) -> None:
+    code = f"""
+import datetime, pathlib, ssl
+from edge_agent.runtime.kiosk_authority import FileAuthority
+from edge_agent.runtime.lan_addresses import read_lan_addresses
+found = [address for address in read_lan_addresses() if address.is_loopback]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+FileAuthority(pathlib.Path({str(tmp_path)!r}), "door").renew(
+    context, "kiosk.local", found, datetime.datetime.now(datetime.UTC))
+print(found[0])"""
+    assert inside(code) == "127.0.0.1"
+
+
+@needs_systemd
+@needs_seccomp
 @pytest.mark.parametrize(
     "forbidden",
     [

@@ -92,6 +92,7 @@ function drawPairing() {
   $("tablet-add").hidden = true;
   $("tablet-compare").hidden = hasCompared;
   $("tablet-scan").hidden = !hasCompared;
+  $("tablet-step").textContent = t(hasCompared ? "staff.tablets.scan" : "staff.tablets.get");
   $("tablet-fingerprint").textContent = pairing.fingerprint;
   $("tablet-code").textContent = pairing.code.replace(/(?=(....)+$)/g, " ").trim();
   const drawings = hasCompared ? pairing.pairing : pairing.certificate;

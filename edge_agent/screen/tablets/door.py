@@ -6,6 +6,7 @@ It runs in the event loop of the screen's server and never ends it: whatever goe
 import asyncio
 import logging
 import ssl
+from asyncio import sslproto
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 RENEWED_BEFORE = timedelta(days=30)
 CONNECTIONS_MAX = 64
+# asyncio reads each connection through a buffer of 256 KiB of its own: 18 MiB for 64. A record of TLS has at most 16.
+TLS_BUFFER_BYTES = 32 * 1024
 ADDRESS_CONNECTIONS_MAX = 16  # a browser opens six
 
 
@@ -172,4 +175,5 @@ async def _close(listening: Sequence[_Listening]) -> None:
 def _make_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    sslproto.SSLProtocol.max_size = TLS_BUFFER_BYTES
     return context

