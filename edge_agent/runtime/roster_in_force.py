@@ -12,6 +12,7 @@ from edge_agent.journal.errors import JournalUnwritable, RosterMismatch
 from edge_agent.journal.journal import Journal
 from edge_agent.runtime.card_numbers import CardNumbers
 from edge_agent.station.station import Station
+from sync.contract.consents import is_desk_consent, merge_words
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,9 @@ class RosterReader:
         except RosterMismatch as error:
             log.error("%s", error)  # noqa: TRY400
             records = []
-        records += self._journal.desk_consents.read_all()
+        # The ledger's record of what desks have noted has the same id as ours: the last word of both counts.
+        noted = merge_words(filter(is_desk_consent, records), self._journal.desk_consents.read_all())
+        records += noted
         overlaid = lay_over(records, self._numbers.open_all(self._journal.replacements.read_all()))
         roster = rosters.build_roster(
             overlaid.records,

@@ -19,6 +19,20 @@ def is_desk_consent(record: Record) -> TypeGuard[Consent]:
     return isinstance(record, Consent) and record.id.startswith(DESK_RECORD_PREFIX)
 
 
+def merge_words(present: Iterable[Consent], words: Iterable[Consent]) -> list[Consent]:
+    """Returns one record for each person and scope of `words`: the latest consent and the latest end of one."""
+    merged = {record.id: record for record in present}
+    changed: dict[str, Consent] = {}
+    for word in words:
+        before = merged.get(word.id, word)
+        later = word if word.given_at > before.given_at else before
+        merged[word.id] = changed[word.id] = Consent(
+            id=word.id, person=word.person, scope=word.scope, version=later.version, given_at=later.given_at,
+            given_by=later.given_by, withdrawn_at=max(before.withdrawn_at, word.withdrawn_at),
+        )  # fmt: skip
+    return list(changed.values())
+
+
 def consents_in_force(consents: Iterable[Consent]) -> frozenset[tuple[str, str]]:
     """Returns person and scope of every consent in force. The last word counts; of two at the same moment, the no."""
     granted: dict[tuple[str, str], str] = {}

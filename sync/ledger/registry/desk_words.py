@@ -4,7 +4,7 @@ So the school's other kiosks, the palms in the ledger and a later import go by o
 desk it was said at and in whatever order the batches come.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +12,7 @@ import psycopg
 
 from sync.contract.chain import DeviceId
 from sync.contract.clocks import is_utc_text
-from sync.contract.consents import desk_record_id
+from sync.contract.consents import desk_record_id, merge_words
 from sync.contract.event import ConsentNoted, ConsentWithdrawn
 from sync.contract.roster import Consent, from_json
 from sync.contract.wire import time_text
@@ -67,20 +67,6 @@ def apply_desk_words(connection: psycopg.Connection, school: str) -> None:
         present = [record for kind, _, body in rows if isinstance(record := from_json(body), Consent)]
         merged = merge_words(present, [word for word in words if word.person in listed])
         rosters.apply_changes(connection, school, merged)
-
-
-def merge_words(present: Iterable[Consent], words: Iterable[Consent]) -> list[Consent]:
-    """Returns one record for each person and scope of `words`: the latest consent and the latest end of one."""
-    merged = {record.id: record for record in present}
-    changed: dict[str, Consent] = {}
-    for word in words:
-        before = merged.get(word.id, word)
-        later = word if word.given_at > before.given_at else before
-        merged[word.id] = changed[word.id] = Consent(
-            id=word.id, person=word.person, scope=word.scope, version=later.version, given_at=later.given_at,
-            given_by=later.given_by, withdrawn_at=max(before.withdrawn_at, word.withdrawn_at),
-        )  # fmt: skip
-    return list(changed.values())
 
 
 def _given(event: ConsentNoted) -> tuple[str, str, str, str]:
