@@ -17,6 +17,7 @@ QUEUE_LONG = 2_000  # events; a large school's day
 ROSTER_OLD_S = 36 * 3_600  # one night without a contact
 ROSTER_AGE_MAX_S = 3 * 86_400  # where the settings say nothing else (rules.roster_age_max_s)
 STREAM_FAULTS_MANY = 20
+STREAM_FAULTS_ONLY = 3  # without one reading: more than a start's noise, and few enough for the first children
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,16 @@ def judge_clock(health: KioskHealth) -> HealthLine:
     return HealthLine("clock", health.clock, level)
 
 
-def is_misset(readings: int, refused: FaultCause | None) -> bool:
-    """Returns True for a present reader that has read nothing, and refused the last thing for its settings or wires."""
-    return readings == 0 and refused is FaultCause.SETTINGS
+def is_misset(readings: int, stream_faults: int, refused: FaultCause | None) -> bool:
+    """Returns True for a present reader that has read nothing: the last thing was refused for its settings or wires, or
+    all that it sends is garbage, as at a wrong speed or under a wrong driver.
+    """
+    return readings == 0 and (refused is FaultCause.SETTINGS or is_garbled(readings, stream_faults))
+
+
+def is_garbled(readings: int, stream_faults: int) -> bool:
+    """Returns True for a device that sends, and nothing of it is a reading."""
+    return readings == 0 and stream_faults >= STREAM_FAULTS_ONLY
 
 
 def judge_terminals(health: KioskHealth) -> tuple[HealthLine, ...]:

@@ -132,7 +132,7 @@ def _failed(part: str, why: str, kind: wire.PartKind) -> wire.PartHealth:
 
 def _is_misset(reader: DevicePresence) -> bool:
     last = reader.refusals.last
-    return reader.is_present and is_misset(reader.readings, last.cause if last is not None else None)
+    return reader.is_present and is_misset(reader.readings, reader.faults, last.cause if last is not None else None)
 
 
 def _misset_why(reader: DevicePresence) -> str:

@@ -14,6 +14,7 @@ from edge_agent.domain.health import (
     HealthLine,
     KioskHealth,
     LedgerState,
+    is_garbled,
     is_misset,
     is_noisy,
     judge_identity,
@@ -92,7 +93,8 @@ def build_health(status: DaemonStatus, roster_age_max_s: float) -> KioskHealth:
         readers_misset=tuple(
             reader.name
             for reader in status.readers
-            if reader.is_present and is_misset(reader.readings, reader.refusal.cause if reader.refusal else None)
+            if reader.is_present
+            and is_misset(reader.readings, reader.faults, reader.refusal.cause if reader.refusal else None)
         ),
         clock=status.clock,
     )
@@ -323,15 +325,22 @@ def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
                 "look at them, and read them again after an update: edge-agent devices unread {name}", name=device.name
             ),
         )
+    is_settings = refusal is not None and refusal.cause is FaultCause.SETTINGS
+    if is_garbled(device.readings, device.faults) and not is_settings:
+        step = phrase(
+            "compare driver and speed with the reader's label: edge-agent devices watch {name} shows what comes",
+            name=device.name,
+        )
+        return failure(part, phrase("{detail}; nothing that it sends is a card", detail=detail), step)
     if is_noisy(device.readings, device.faults):
         return attention(
             part, detail, phrase("check speed and cable: edge-agent devices watch {name}", name=device.name)
         )
-    if refusal is not None and is_misset(device.readings, refusal.cause):
+    if is_settings and device.readings == 0:
         return failure(
             part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
         )
-    if refusal is not None and refusal.cause is FaultCause.SETTINGS:
+    if is_settings:
         return attention(
             part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
         )

@@ -75,7 +75,8 @@ REFUSAL = {"what": "check uid_encoding", "cause": "settings", "count": 3, "time"
             "cable",
         ),
         ({"readers": [{**DOOR, "refusal": REFUSAL}]}, FindingState.ATTENTION, "do as it says"),
-        ({"readers": [{**DOOR, "readings": 0, "faults": 900}]}, FindingState.ATTENTION, "devices watch door"),
+        ({"readers": [{**DOOR, "readings": 0, "faults": 3}]}, FindingState.FAILURE, "driver and speed"),
+        ({"readers": [{**DOOR, "readings": 5, "faults": 900}]}, FindingState.ATTENTION, "devices watch door"),
     ],
 )
 def test_each_fault_has_its_state_and_its_next_step(
