@@ -69,7 +69,9 @@ class TabletBook:
             present = self._readable()
             if len(present) >= TABLETS_MAX:
                 raise TabletRefused(TabletFault.TABLETS_FULL)
-            self._write((*present, _StoredTablet("tab-" + secrets.token_hex(4), name, _digest(secret), "", now, now)))
+            tablet = _StoredTablet("tab-" + secrets.token_hex(4), name, _digest(secret), "", now, now)
+            self._write((*present, tablet))
+        log.info("tablet %s is paired", tablet.id)
         return secret
 
     def renew(self, tablet: str, secret: str) -> str | None:
@@ -98,6 +100,7 @@ class TabletBook:
                 raise TabletRefused(TabletFault.UNKNOWN_TABLET)
             self._stored = kept  # at once, even where the disk refuses it
             self._write(kept)
+        log.info("tablet %s is no longer paired", tablet)
 
     def _describe(self, stored: _StoredTablet) -> PairedTablet:
         seen = self._seen.get(stored.id)

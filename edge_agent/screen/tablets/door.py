@@ -97,21 +97,25 @@ class TabletDoor:
 
     async def _look(self) -> tuple[DoorFault, str]:
         """Brings the door in line with addresses, time and pairing. Returns what is wrong. Raises as the parts do."""
-        addresses = self._lan.addresses()
+        try:
+            addresses = self._lan.addresses()
+        except OSError as error:
+            return DoorFault.NO_ADDRESS, str(error)
         if addresses != self._named or self._is_due():
             self._since, until = self._authority.renew(self._context, self._lan.name, addresses, self._wall())
             self._named = addresses
             self.state = replace(self.state, until=until)
         port = await _follow(self._staff, addresses, self.state.port, self._build_staff_app, self._context)
-        self.state = replace(self.state, addresses=tuple(self._staff), port=port)
-        offered = tuple(self._staff) if self._is_pairing() else ()
+        heard = tuple(address for address in addresses if address in self._staff)
+        self.state = replace(self.state, addresses=heard, port=port)
+        offered = heard if self._is_pairing() else ()
         port = await _follow(
             self._certificates, offered, self.state.certificate_port, lambda *_: self._certificate_app, None
         )
         self.state = replace(self.state, certificate_port=port)
         if not addresses:
             return DoorFault.NO_ADDRESS, "the kiosk has no private address"
-        missing = [host_in_url(address) for address in addresses if address not in self._staff]
+        missing = [host_in_url(address) for address in addresses if address not in heard]
         if missing:
             return DoorFault.NOT_LISTENING, ", ".join(f"{host}:{self.state.port}" for host in missing)
         return DoorFault.NONE, ""
@@ -144,7 +148,8 @@ async def _follow(
 
     Returns the port, which the system chooses for all where it is 0.
     """
-    gone = [open_now.pop(address) for address in list(open_now) if address not in addresses]
+    ended = [address for address, one in open_now.items() if address not in addresses or one.task.done()]
+    gone = [open_now.pop(address) for address in ended]
     await _close(gone)
     for address in addresses:
         if address in open_now:

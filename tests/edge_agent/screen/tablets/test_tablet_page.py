@@ -162,3 +162,17 @@ def test_pairing_at_the_kiosk_fits_every_screen_and_language(tmp_path_factory: p
         expect(desk.locator("#tablet-pairing")).to_be_hidden()
         with kiosk.open_head() as head:
             assert head.get("/staff/tablets").json()["is_pairing"] is False
+
+
+def test_the_page_of_the_certificate_fits_a_phone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with run_kiosk(tmp_path_factory.mktemp("state")) as kiosk, run_browser() as browser:
+        kiosk.open_pairing()
+        port = kiosk.until(lambda door: door.certificate_port != 0).certificate_port
+        page = browser.new_page(viewport={"width": 360, "height": 640})
+        page.goto(f"http://{FIRST}:{port}/")
+        assert overflowing(page, strict=False) == []
+        assert Axe().run(page).response["violations"] == []
+        with page.expect_download() as download:
+            page.locator("a").first.click()
+        assert download.value.suggested_filename == "canteen-kiosk.crt"
+        assert Path(download.value.path()).read_bytes() == kiosk.authority.certificate
