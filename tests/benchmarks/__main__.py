@@ -25,6 +25,7 @@ NAMES = (
     "settle",
     "start",
     "memory",
+    "tablets",
     "parsers",
     "palm",
     "sheets",

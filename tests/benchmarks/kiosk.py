@@ -20,9 +20,10 @@ class BenchKiosk(Daemon):
         rows: int,
         palms: int = 0,
         other_readers: str = "",
+        tables: str = "",
     ) -> None:
         readers = "".join(serial_reader(peer.port.name, "em4100", peer.port) for peer in peers)
-        super().__init__(folder, readers + other_readers, kiosk=f'school = "{school.SCHOOL}"')
+        super().__init__(folder, readers + other_readers, kiosk=f'school = "{school.SCHOOL}"', tables=tables)
         self.state_dir.mkdir(exist_ok=True)
         school.prepare(self.state_dir, people=people, rows=rows, palms=palms)
 

@@ -9,7 +9,7 @@ from tests.benchmarks.__main__ import LONG, NAMES, measure
 from tests.benchmarks.figures import Figure, Result, Run
 
 # Each of these starts kiosks and waits for people's paces; the others run their parts as well.
-PACED = frozenset({"scan", "burst", "memory", "start", "hatch", "palm_flow", "enrolment"})
+PACED = frozenset({"scan", "burst", "memory", "tablets", "start", "hatch", "palm_flow", "enrolment"})
 MANY_PROCESSES = frozenset({"lunch", "backlog", "door", "ingest"})  # each starts ledgers and clients of its own
 SOAKED = PACED | MANY_PROCESSES
 QUICK = [pytest.param(name, marks=pytest.mark.soak) if name in SOAKED else name for name in (*NAMES, *LONG)]
