@@ -8,6 +8,8 @@ const LOOK_MS = 2000;
 const SVG = "http://www.w3.org/2000/svg";
 
 let mayList = false;
+let tablets = null; // the paired ones, once they are known
+let mayPair = false; // here, on the kiosk's own screen
 let pairing = null; // what the kiosk opened: code, fingerprint, drawings
 let hasCompared = false;
 let host = ""; // of the drawing that is shown; empty: the first one
@@ -21,16 +23,23 @@ export function drawTablets(session) {
   if (may !== mayList) {
     mayList = may;
     endPairing();
+    tablets = null;
     if (may) listTablets();
   }
-  $("tablets").hidden = !may;
+  drawList();
   drawPairing();
 }
 
 async function listTablets() {
   const response = await request("/staff/tablets");
   if (!response.ok || !mayList) return;
-  const { tablets, may_pair: mayPair } = response.body;
+  ({ tablets, may_pair: mayPair } = response.body);
+  drawList();
+}
+
+function drawList() {
+  $("tablets").hidden = tablets === null;
+  if (tablets === null) return;
   $("tablet-add").hidden = !mayPair || isPairing();
   $("tablet-elsewhere").hidden = mayPair;
   $("tablet-none").hidden = tablets.length > 0;

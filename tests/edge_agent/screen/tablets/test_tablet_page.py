@@ -62,7 +62,7 @@ def test_a_tablet_is_paired_used_and_revoked(tmp_path_factory: pytest.TempPathFa
 
         tablet = open_tablet_page(tablets, kiosk, f"/pair#{code}")
         expect(tablet.locator("#outcome")).to_contain_text("3 «Б»")
-        expect(desk.locator("#outcome")).to_have_text("Paired: 3 «Б».")
+        expect(desk.locator("#outcome")).to_contain_text("Paired: 3 «Б».")
         tablet.locator("#open a").click()
         tablet.get_by_role("button", name="EN", exact=True).click()
         sign_in_page(tablet)
@@ -73,6 +73,9 @@ def test_a_tablet_is_paired_used_and_revoked(tmp_path_factory: pytest.TempPathFa
         expect(tablet.locator("#outcome")).to_contain_text("Айгерім")
         assert [row[:2] for row in kiosk.station.rows] == [("enter", "p1")]
 
+        for language, words in (("RU", "Отключить"), ("KK", "Ажырату"), ("EN", "End pairing")):
+            desk.get_by_role("button", name=language, exact=True).click()
+            expect(desk.locator("#tablet-list button")).to_have_text(words)
         end = desk.locator("#tablet-list button")
         end.click()
         end.click()
