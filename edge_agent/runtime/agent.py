@@ -7,6 +7,7 @@ condemned and the process ends: systemd starts it again, and the start sets the 
 
 import gc
 import logging
+import shutil
 import time
 
 from edge_agent.domain.health import HealthLevel, KioskHealth, LedgerState, judge_health
@@ -62,6 +63,9 @@ class Agent:
         parts.counters.events_queued.set(health.queued)
         parts.counters.roster_age_s.set(health.roster_age_s)
         self._count_health(health)
+        if parts.history.is_due(moment):
+            free = shutil.disk_usage(parts.journal.path.parent).free
+            parts.history.note(moment, health.queued, free, parts.readers.everyone)
         faults = parts.supervisor.find_faults()
         if parts.screen_enabled and not parts.screen.is_alive():
             self._start_screen()

@@ -43,6 +43,7 @@ from edge_agent.runtime.commands.roster import RosterCommands
 from edge_agent.runtime.commands.status import StatusCommand
 from edge_agent.runtime.commands.sync import SyncCommands
 from edge_agent.runtime.commands.update import UpdateCommands
+from edge_agent.runtime.day_history import DayHistory
 from edge_agent.runtime.devices import DevicePresence, IndicatorLoop, ReaderLoop, ReaderPresences
 from edge_agent.runtime.enrolment_desk import EnrolmentDesk
 from edge_agent.runtime.enrolment_run import ENROLMENT_BEAT_MAX_S, EnrolmentRun
@@ -64,6 +65,7 @@ from edge_agent.runtime.scan_test import ScanTest
 from edge_agent.runtime.self_test import SelfTest
 from edge_agent.runtime.staff import StaffDesk
 from edge_agent.runtime.station_loop import StationLoop
+from edge_agent.runtime.status_desk import StatusDesk
 from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.runtime.taps import DeviceTaps, ReaderTap
 from edge_agent.runtime.technician_desk import TechnicianDesk
@@ -106,6 +108,7 @@ class AgentParts:
     readers: ReaderPresences
     indicators: tuple[IndicatorLoop, ...]
     counters: Counters
+    history: DayHistory
     screen: ScreenServer
     screen_enabled: bool
     control: ControlServer
@@ -193,23 +196,26 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
 
     language = Language(settings.kiosk.language)
     cameras = tuple(camera.name for camera in readers.cameras)
+    status = StatusCommand(
+        identity,
+        now,
+        journal,
+        station,
+        guard,
+        outage,
+        supervisor,
+        upkeep,
+        contact,
+        palms,
+        readers,
+        indicators,
+        screen if settings.screen.enabled else None,
+        settings.tablets.enabled,
+    )
+    history = DayHistory()
+    screen.status = StatusDesk(status.build, journal, history, settings.kiosk.state_dir)
     handlers: dict[str, Handler] = {
-        **StatusCommand(
-            identity,
-            now,
-            journal,
-            station,
-            guard,
-            outage,
-            supervisor,
-            upkeep,
-            contact,
-            palms,
-            readers,
-            indicators,
-            screen if settings.screen.enabled else None,
-            settings.tablets.enabled,
-        ).table(),
+        **status.table(),
         **JournalCommands(journal, station, settings.kiosk.state_dir, now).table(),
         **SyncCommands(identity, journal, uplink).table(),
         **RosterCommands(identity, journal, station, roster_desk, now).table(),
@@ -241,6 +247,7 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
         readers=readers,
         indicators=indicators,
         counters=counters,
+        history=history,
         screen=screen,
         screen_enabled=settings.screen.enabled,
         control=control,

@@ -2,7 +2,7 @@
 
 GET  /              the child's page            GET /staff           the staff's page
 GET  /events        its states, as SSE          GET /events/staff    theirs; names after signing in
-GET  /enrol         the page of enrolment day
+GET  /enrol         the page of enrolment day   GET /status          the technician's page
 GET  /health        the kiosk's health          GET /metrics         counters for Prometheus
 GET  /speech/…      spoken messages
 POST /staff/…       see `edge_agent.screen.staff`, `sign_in`, `operator_desk`, `enrolment`
@@ -57,6 +57,9 @@ class ScreenHandlers:
     def enrolment_page(self, _: Request) -> Response:
         return _asset(self.assets.pages["enrol.html"])
 
+    def status_page(self, _: Request) -> Response:
+        return _asset(self.assets.pages["status.html"])
+
     def page_file(self, request: Request) -> Response:
         asset = self.assets.pages.get(request.path_params["name"])
         return PlainTextResponse("No such file.\n", 404) if asset is None else _asset(asset)
@@ -100,6 +103,7 @@ def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
         Route("/", parts.child_page),
         Route("/staff", parts.staff_page),
         Route("/enrol", parts.enrolment_page),
+        Route("/status", parts.status_page),
         Route("/page/{name}", parts.page_file),
         Route("/speech/{language}/{name}.ogg", parts.speech_clip),
         Route("/catalogues.json", parts.catalogues),

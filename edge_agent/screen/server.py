@@ -33,6 +33,7 @@ from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.staff import StaffApi
 from edge_agent.screen.stage import ScreenStage
 from edge_agent.screen.state import Language, SoundLevel
+from edge_agent.screen.status_api import StatusApi, StatusSource
 from edge_agent.screen.technician_api import TechnicianActions, TechnicianApi
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class ScreenServer:
         self._stage = ScreenStage(language, monotonic)
         sign_in = SignInApi(StaffGate(operators, token), operators, monotonic, hall=hall)
         self._sign_in = sign_in
+        self.status: StatusSource | None = None  # set before `start`
         self.enrolment: EnrolmentActions | None = None  # set before `start` where the kiosk has enrolment days
         self._staff = StaffApi(sign_in, actions)
         self.tablets = _build_tablets(tablets, sign_in, monotonic, wall)
@@ -138,6 +140,8 @@ class ScreenServer:
         routes = self._staff_routes
         if self.enrolment is not None:
             routes = (*routes, *EnrolmentApi(self._sign_in, self.enrolment).routes())
+        if self.status is not None:
+            routes = (*routes, *StatusApi(self._sign_in, self.status).routes())
         handlers = app.ScreenHandlers(
             self._stage, hub, self._staff, routes, self._assets, self._metrics, self._server_run.event_id
         )

@@ -66,8 +66,12 @@ class StatusCommand:
 
     def report_status(self, _: NoArguments, requester: Requester) -> Iterator[DaemonStatus]:
         """Yields one row."""
+        yield self.build()
+
+    def build(self) -> DaemonStatus:
+        """Returns the daemon's own account of the kiosk. Any thread may ask."""
         moment = self.now()
-        yield DaemonStatus(
+        return DaemonStatus(
             device=self.identity.device,
             school=self.identity.school,
             recording=self.guard.recording,

@@ -51,6 +51,7 @@ function draw() {
   $("desk").hidden = !session.rights.includes("find");
   $("who").hidden = !signedIn;
   $("tab-guests").hidden = session.hall; // who pays is not shown to the hall
+  $("kiosk-status").hidden = !session.rights.includes("answer");
   $("enrolment").hidden = !session.rights.includes("enrol");
   $("operator").textContent = session.operator;
   operators.draw(session);

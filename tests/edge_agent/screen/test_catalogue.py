@@ -41,6 +41,11 @@ CONSENT_LINES = (
     "ask", "kept", "not_kept", "card", "withdraw", "review", "sign", "sign_who",
     "child.looks", "child.kept", "child.card", "child.stop",
 )  # fmt: skip
+STATUS_LINES = {
+    "fact": ("clock", "disk", "queue", "chain", "ledger", "roster", "versions"),
+    "kind": ("entry", "exit", "repeat", "refusal"),
+    "graph": ("readings", "faults", "queue", "disk"),
+}
 RECEIPT_LINES = ("receipt_child", "receipt_gone", "receipt_others", "receipt_again")
 SCREEN_FAILURES = (
     "wrong_pin", "wait", "no_pin_set", "signed_out", "malformed", "unreachable", "pin_to_change", "not_your_role",
@@ -87,7 +92,8 @@ def used_keys() -> set[str]:
     keys |= {f"enrol.day.{line}" for line in RECEIPT_LINES}
     keys |= {f"consent.{line}" for line in CONSENT_LINES}
     keys |= {f"pair.certificate.{line}" for line in ("title", "link", *CERTIFICATE_STEPS)}
-    literal = re.compile(r'"((?:child|staff|pair|consent|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
+    keys |= {f"status.{group}.{line}" for group, lines in STATUS_LINES.items() for line in lines}
+    literal = re.compile(r'"((?:child|staff|pair|consent|status|enrol\.day)\.[a-z_]+(?:\.[a-z_]+)*)"')
     for page in PAGE.iterdir():
         if page.name.endswith((".js", ".html")):
             keys |= set(literal.findall(page.read_text()))
