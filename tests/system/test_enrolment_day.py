@@ -181,8 +181,14 @@ def test_a_class_is_enrolled_on_the_page(browser: Browser, tmp_path: Path) -> No
         page.fill("#find", "family-u-1")
         page.get_by_role("button", name="Әлия Family-u-1").click()
         page.evaluate("window.print = () => { window.printed = true; }")
+        page.get_by_role("button", name="New card").click()
+        page.get_by_label("Or the number printed on the card").fill("0013267382")
+        page.keyboard.press("Enter")
+        expect(page.locator("#outcome")).to_have_text(re.compile("Әлия Family-u-1 has the new card"))
+        expect(page.locator("#next")).to_be_focused()
+        assert [event["person"] for event in facts(kiosk.rows(), "card_replaced")] == ["u-1"]
         page.get_by_role("button", name="Withdraw the consent").click()
-        page.get_by_role("button", name="Cancel").click()
+        page.locator("#sure-cancel").click()
         assert len(templates(kiosk)) == 2
         page.get_by_role("button", name="Withdraw the consent").click()
         page.get_by_role("button", name="Withdraw, and print").click()

@@ -1,6 +1,7 @@
 // Enrolment day: a class, its children, consent and both hands of one child, and the next child.
 
 import { $, choiceItem, nameWords, showFailure, showOutcome, clearOutcome, drawOutcome, drawWords, spokenLanguage, t, whenSignedOut } from "/page/desk.js";
+import { giveCard, startCards } from "/page/cards.js";
 import { element } from "/page/feed.js";
 import { watchIdle } from "/page/hall.js";
 import { startKeyboard } from "/page/keyboard.js";
@@ -258,6 +259,10 @@ $("refused").addEventListener("click", () => setMark(child.mark === "refused" ? 
 $("one-hand").addEventListener("click", () => setMark("one_hand"));
 $("next").addEventListener("click", openNext);
 
+// A card is given at the same table: the reader that children use takes the new one.
+$("give-card").addEventListener("click", () => giveCard(child));
+startCards(() => $($("next").hidden ? "give-card" : "next").focus());
+
 async function openNext() {
   if ($("find").value) {
     $("find").value = "";
@@ -342,6 +347,7 @@ async function open() {
   if (session.hall) startHall();
   const may = session.rights.includes("enrol");
   $("operator").textContent = session.operator;
+  $("give-card").hidden = !session.rights.includes("cards");
   $("shut").hidden = may;
   $("day").hidden = !may;
   if (!may) {
