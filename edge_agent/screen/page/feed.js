@@ -47,8 +47,9 @@ function technicianWords(sentence) {
 export function drawNotices(list, view, language, clock, voided, acts) {
   const standing = new Map([...list.children].map((row) => [row.dataset.says, row]));
   const rows = view.notices.map((notice) => {
-    const says = JSON.stringify([notice.state, notice.staff, clock(notice.age_s), language, voided.has(rowId(notice.staff)), acts !== null]);
-    const row = standing.get(says) ?? noticeRow(notice, language, clock, voided, acts);
+    const codes = reasonCodes(notice.staff, view.health);
+    const says = JSON.stringify([notice.state, notice.staff, codes, clock(notice.age_s), language, voided.has(rowId(notice.staff)), acts !== null]);
+    const row = standing.get(says) ?? noticeRow(notice, codes, language, clock, voided, acts);
     standing.delete(says); // of two rows that say the same, the second needs an element of its own
     row.dataset.says = says;
     return row;
@@ -61,7 +62,15 @@ export function drawNotices(list, view, language, clock, voided, acts) {
 
 export const rowId = (staff) => `${staff.entry_epoch}/${staff.entry_seq}`;
 
-function noticeRow(notice, language, clock, voided, acts) {
+// What the strip above already says of every row.
+const SAID_BY = { clock_uncertain: "clock", stale_roster: "roster" };
+
+function reasonCodes(staff, health) {
+  const said = health.filter((line) => line.level !== "ok").map((line) => line.subject);
+  return [staff.reason, ...staff.notes].filter((code) => !said.includes(SAID_BY[code]));
+}
+
+function noticeRow(notice, codes, language, clock, voided, acts) {
   const { staff } = notice;
   const item = element("li", ATTENTION.has(notice.state) ? "attention" : "");
   const details = element("div", "");
@@ -71,7 +80,7 @@ function noticeRow(notice, language, clock, voided, acts) {
     element("span", "group", staff.group), " ",
     element("span", "time", clock(notice.age_s)),
   );
-  details.append(top, ...[staff.reason, ...staff.notes].map((code) => element("div", "why", reasonWords(language, code))));
+  details.append(top, ...codes.map((code) => element("div", "why", reasonWords(language, code))));
   if (staff.candidates.length) {
     details.append(element("div", "why", translate(language, "staff.candidates", { names: staff.candidates.join(", ") })));
   }

@@ -5,6 +5,7 @@ import { likelyReason, reasonOf, wantsCard } from "/page/attention.js";
 import { startBand } from "/page/band.js";
 import { giveCard, startCards } from "/page/cards.js";
 import { drawClocks, forgetClocks, refreshClocks } from "/page/clocks.js";
+import { drawDoubts, noteDoubts } from "/page/doubts.js";
 import {
   $, clearOutcome, drawOutcome, drawWords, showFailure, showOutcome, spokenLanguage, t, whenSignedOut,
 } from "/page/desk.js";
@@ -43,6 +44,7 @@ function draw() {
   drawCount();
   drawOutcome();
   drawToday();
+  drawDoubts();
   drawTicks();
   drawGuests();
   drawPaper();
@@ -60,6 +62,7 @@ function draw() {
 
 function drawView() {
   if (!view) return;
+  noteDoubts(view.health);
   drawHealth($("health"), view.health, spokenLanguage());
   $("call-answer").hidden = !(session.rights.includes("answer") && view.health.some((line) => line.subject === "technician"));
   $("readers").hidden = view.readers.length === 0;

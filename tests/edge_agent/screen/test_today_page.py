@@ -7,7 +7,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
+from edge_agent.domain.health import KioskHealth, LedgerState
 from edge_agent.screen.state import Language
+from sync.contract.event import ClockQuality
 from tests.browser import run_browser
 from tests.edge_agent.screen.desk import OPERATOR, FakeStaffDesk, run_screen
 from tests.edge_agent.screen.test_page import SIZES, open_page, overflowing, sign_in
@@ -78,3 +81,32 @@ def test_who_has_not_eaten_is_entered_and_the_day_is_printed_and_saved(browser: 
         '"09:48";"Анна Ли";"3 «Б»";"Lunch";"by hand";"came";"";""',
         '"";"Айдар Сейтқали";"7 «А»";"Lunch";"";"Not yet eaten";"";""',
     ]
+
+
+def test_a_doubt_about_every_row_stands_once_at_the_top(browser: Browser) -> None:
+    doubtful = KioskHealth(ledger=LedgerState.UNREACHABLE, roster_age_s=60, clock=ClockQuality.UNSYNCHRONISED)
+    with run_screen(heartbeat_s=0.2) as screen:
+        screen.show_health(doubtful)
+        for number in range(3):
+            staff = StaffFeedback("clock_uncertain", ("second_meal",), f"p{number}", f"Child {number}")
+            screen.show(Feedback(FeedbackKind.WELCOME, staff=staff))
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        page.get_by_role("tab", name="Today").click()
+        expect(page.locator("#today-doubt-list li")).to_have_text(
+            [
+                "Server not reachable: recording goes on, data will be sent later",
+                "Clock not checked against the network",
+            ],
+        )
+        expect(page.locator("#feed .why")).to_have_text(["Second time at this meal"] * 3)
+        assert Axe().run(page).response["violations"] == []
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            assert overflowing(page, strict=False) == [], width
+        sound = KioskHealth(ledger=LedgerState.REACHABLE, roster_age_s=60, clock=ClockQuality.SYNCHRONISED)
+        screen.show_health(sound)
+        expect(page.locator("#today-doubts")).to_be_hidden()
+        expect(page.locator("#feed .why")).to_have_count(6)  # of rows from before, and of nobody else
+        page.close()
