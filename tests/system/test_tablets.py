@@ -105,6 +105,10 @@ def test_a_tablet_is_paired_by_the_drawings_used_and_there_after_a_restart(
         expect(tablet.locator("#outcome")).to_contain_text("3-B")
         tablet.locator("#open a").click()
         use_tablet(tablet)
+        tablet.click("#enrolment")
+        expect(tablet.locator("#operator")).to_have_text("Aigul Sadykova")
+        expect(tablet.locator("#shut")).to_be_hidden()
+        tablet.click("#back")
         doctor = json.loads(edge_agent("doctor", "--json", "--config", str(kiosk.config), check=False).stdout)
         (finding,) = [row for row in doctor if row["part"] == "tablets"]
         assert (finding["state"], finding["detail"].split("; ")[:2]) == (

@@ -102,7 +102,9 @@ def make_head(folder: Path) -> OperatorBook:
 
 
 @contextmanager
-def run_kiosk(folder: Path, lan: SchoolLan | None = None, *, ports: tuple[int, int] = (0, 0)) -> Iterator[TabletKiosk]:
+def run_kiosk(
+    folder: Path, lan: SchoolLan | None = None, *, ports: tuple[int, int] = (0, 0), hall: bool = False
+) -> Iterator[TabletKiosk]:
     """Runs a kiosk whose state is in `folder`: a second run is its restart."""
     lan, station = lan or SchoolLan(), FakeStaffDesk()
     authority = FileAuthority(folder, "left door")
@@ -110,7 +112,7 @@ def run_kiosk(folder: Path, lan: SchoolLan | None = None, *, ports: tuple[int, i
         TabletBook(folder, lambda: lan.wall), authority, TabletLan(KIOSK, *ports, lan.look, look_s=0.05)
     )
     with run_screen(
-        station, operators=make_head(folder), tablets=parts, heartbeat_s=0.2, wall=lambda: lan.wall
+        station, operators=make_head(folder), tablets=parts, heartbeat_s=0.2, wall=lambda: lan.wall, hall=hall
     ) as screen:
         kiosk = TabletKiosk(screen, lan, authority, station)
         kiosk.until(lambda door: door.addresses == lan.addresses)

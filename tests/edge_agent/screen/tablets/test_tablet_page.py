@@ -179,3 +179,21 @@ def test_the_page_of_the_certificate_fits_a_phone(tmp_path_factory: pytest.TempP
             page.locator("a").first.click()
         assert download.value.suggested_filename == "canteen-kiosk.crt"
         assert Path(download.value.path()).read_bytes() == kiosk.authority.certificate
+
+
+def test_the_hall_waits_for_a_pairing_and_is_the_childrens_after_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with run_kiosk(tmp_path_factory.mktemp("state"), hall=True) as kiosk, run_browser() as browser:
+        desk = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+        desk.clock.install()
+        desk.goto(f"http://127.0.0.1:{kiosk.screen.port}/staff")
+        desk.get_by_role("button", name="EN", exact=True).click()
+        sign_in_page(desk)
+        desk.fill("#tablet-name", "3 «Б»")
+        desk.get_by_role("button", name="Pair a tablet").click()
+        expect(desk.locator("#tablet-pairing")).to_be_visible()
+        desk.clock.fast_forward(90_000)
+        expect(desk.locator("#tablet-pairing")).to_be_visible()
+        desk.click("#tablet-cancel")
+        expect(desk.locator("#tablet-pairing")).to_be_hidden()
+        desk.clock.fast_forward(61_000)
+        expect(desk).to_have_url(f"http://127.0.0.1:{kiosk.screen.port}/")
