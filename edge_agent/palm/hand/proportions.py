@@ -48,7 +48,6 @@ HAND_SHARE: Final = Span(0.008, 0.93)  # share of the thumbnail that a hand may 
 RIM_SHARE_MAX: Final = 0.75  # share of the picture's rim: a ground rings the picture, a hand enters from a side or two
 CROP_MARGIN: Final = 0.06  # share of a hand's longer side that is kept around it
 RADIUS_MIN: Final = 20.0  # px of the crop for R; below it fingers are too thin to be judged
-SECOND_HAND_SHARE_MIN: Final = 0.35  # share of the hand's area; a smaller part is no second hand
 
 # The edge is moved to where the level is between hand and ground as they are nearby.
 LIGHT_REACH: Final = WORK_SIDE // 12  # px of the crop each way that is "nearby"
@@ -78,6 +77,41 @@ OTSU_SHARE_COLOUR: Final = 0.6  # the same for the channels tint and ground
 HAND_LEVEL: Final = 0.5  # share of the hand's level in the local threshold, the rest is the ground's; the usual
 HAND_LEVEL_TINT: Final = 0.35  # the same for the channel tint
 HAND_LEVEL_GROUND: Final = 0.3  # the same for the channel ground
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A second hand (second_hand.py). Origin: composites of the identities that `tests/edge_agent/palm/composites.py` calls
+# built; `python -m tests.benchmarks.palm_two_hands` counts what comes of them, on those and on the others.
+
+OWN_RIM_MAX: Final = 6.0  # L along the picture's rim; what lies along more of it is the ground
+
+# All that may belong to a hand, down one side: L aside of the middle between its outer valleys, and above it.
+OWN_REACH: Final = ((1.0, 1.8), (1.15, 0.4), (1.3, -0.3), (1.3, -1.6))
+OWN_REST_SIDE: Final = 0.3  # L; narrower rests beyond the reach are a thumb's tip
+NECK_SHARE: Final = 0.4  # of the palm's radius; what hangs on the hand by a narrower neck is another part
+PIECES_NEAR_MAX: Final = 0.3  # L between fingers of one hand that comes in
+OTHER_PART_SHARE_MIN: Final = 0.2  # of the hand's area; a smaller one leaves the hand clearly presented
+OTHER_PART_RADIUS_MAX: Final = 1.6  # L; the largest circle within a wider part is no palm's
+
+# What touches the hand is its own forearm where its middle lies so far aside and above.
+FOREARM_ASIDE_MAX: Final = 1.0  # L
+FOREARM_HEIGHT: Final = Span(-3.2, -1.5)  # L
+OWN_PART_SHARE_MIN: Final = 0.7  # share of a part within the reach, from which it is the hand's own fingers
+
+# An open hand's outline (outline_shape.py). The radius is that of the largest circle within.
+PALM_OPENING: Final = 0.5  # radius; what is narrower than twice this stands out
+FINGER_AREA_MIN: Final = 0.15  # radius²
+FINGER_SLENDER_MIN: Final = 1.2  # of the width squared
+FINGER_WIDTH_MIN: Final = 0.2  # radius
+STANDING_FINGERS_MIN: Final = 2  # fingers that stand out
+GAPS_ALIKE_MIN: Final = 0.6  # cos between the directions of gaps of one hand
+STANDING_GAPS_MIN: Final = 2  # gaps that open alike
+SURE_GAPS_MIN: Final = 4  # gaps that open alike; so many are a hand's, even of fingers too stubby to stand out
+SOLIDITY_MAX: Final = 0.95  # share of its convex hull that an open hand fills
+
+# The score of valleys that two channels see, below which a part is a hand.
+SECOND_SCORE_OPEN_MAX: Final = 24.0  # with gaps that stand open
+SECOND_SCORE_CLOSED_MAX: Final = 14.0  # the same without
+OWN_SCORE_SURE_MAX: Final = 8.0  # of the found hand; below it, it is one whatever its outline
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Open gaps: bays of the outline (contour.py). Origin: sets.

@@ -33,20 +33,19 @@ from edge_agent.palm.hand.proportions import (
     REGION_DROP,
     REGION_SIZE,
     SCORE_ASK_MIN,
-    SCORE_LIKELY_MAX,
     SCORE_MAX,
     VALLEY_DISTANCE_MIN,
 )
 from edge_agent.palm.hand.quality import PalmQuality, judge_quality, measure_quality
 from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
-from edge_agent.palm.hand.segment import Silhouette, convert_to_grey, find_silhouettes, measure_distances
+from edge_agent.palm.hand.second_hand import divide, find_second_hands, is_ground, is_likely_hand, paint_out
+from edge_agent.palm.hand.segment import Silhouette, convert_to_grey, measure_distances
 from edge_agent.palm.hand.views import (
     HandView,
     add_closed_gaps,
     choose_view,
     correct_valleys,
     view_channels,
-    view_outline,
 )
 from edge_agent.palm.types import REGION_SIDE, Region
 
@@ -80,8 +79,14 @@ def find_region(image: Pixels, landmarks: LandmarkFinder | None = None) -> Frame
     picture = _check(image)
     if isinstance(picture, UnfitPicture):
         return picture
-    finder = landmarks if picture.ndim > GREY_AXES else None
-    views = view_channels(picture, follow_closed=finder is None)
+    return _find_palm(picture, landmarks if picture.ndim > GREY_AXES else None)
+
+
+def _find_palm(
+    picture: Pixels, finder: LandmarkFinder | None, *, is_second_look: bool = False
+) -> FramedPalm | UnfitPicture:
+    """Returns the palm in a picture as it is worked on. A second look is at what is left without a wrong hand."""
+    views = [view for view in view_channels(picture, follow_closed=finder is None) if not _is_ground(picture, view)]
     best = choose_view(views)
     opinion = None
     # Asked before closed gaps are followed: an opinion saves that.
@@ -98,10 +103,18 @@ def find_region(image: Pixels, landmarks: LandmarkFinder | None = None) -> Frame
     if length < VALLEY_DISTANCE_MIN:
         detail = f"{length:.0f} px between the outer valleys, at least {VALLEY_DISTANCE_MIN:.0f}"
         return UnfitPicture(UnfitReason.TOO_FAR, detail)
-    if _shows_second_hand(picture, best):
-        return UnfitPicture(UnfitReason.TWO_HANDS)
+    divided = None if is_second_look else divide(picture, best.silhouette, best.valleys)
+    if divided is not None and find_second_hands(picture, divided):
+        if is_likely_hand(best, divided):
+            return UnfitPicture(UnfitReason.TWO_HANDS)
+        return _find_palm(paint_out(picture, divided), finder, is_second_look=True)
     palm = _frame_palm(picture, best, best.valleys, opinion)
     return judge_quality(palm.quality) or palm
+
+
+def _is_ground(picture: Pixels, view: HandView) -> bool:
+    """Returns True where a view takes the ground for a hand."""
+    return view.valleys is not None and is_ground(picture, view.silhouette, view.valleys)
 
 
 def _check(image: Pixels) -> Pixels | UnfitPicture:
@@ -145,17 +158,6 @@ def _explain(picture: Pixels, views: Sequence[HandView]) -> UnfitPicture:
         detail = f"no three valleys fit a hand (score {min(view.score for view in views):.0f})"
         return UnfitPicture(UnfitReason.TURNED, detail)
     return UnfitPicture(UnfitReason.FIST if roundness > FIST_ROUNDNESS_MIN else UnfitReason.NO_HAND)
-
-
-def _shows_second_hand(picture: Pixels, view: HandView) -> bool:
-    """Returns True where another large part of the picture is a likely hand too."""
-    if view.silhouette.second is None:
-        return False
-    start_x, start_y, end_x, end_y = view.silhouette.second
-    second = picture[start_y:end_y, start_x:end_x]
-    if min(second.shape[:2]) < PICTURE_SIDE_MIN:
-        return False
-    return any(view_outline(silhouette).score < SCORE_LIKELY_MAX for silhouette in find_silhouettes(second))
 
 
 def _frame_palm(picture: Pixels, view: HandView, valleys: FingerValleys, opinion: LandmarkValleys | None) -> FramedPalm:

@@ -38,7 +38,6 @@ from edge_agent.palm.hand.proportions import (
     REDNESS_GAIN,
     REDNESS_NEUTRAL,
     RIM_SHARE_MAX,
-    SECOND_HAND_SHARE_MIN,
     SLIVER_AREA_MAX,
     SLIVER_LENGTH_MIN,
     SLIVER_THICKNESS_MAX,
@@ -89,7 +88,6 @@ class Silhouette:
     radius: float  # px of the crop; of the largest circle within: R, the unit of every length that follows
     scale: float  # picture = crop / scale + offset
     offset: tuple[float, float]
-    second: Box | None  # another part that the channel takes for a hand, about as large: left, top, right, bottom
 
     def to_picture(self, points: Floats) -> Floats:
         """Returns points (..., 2) of the crop in the picture's px."""
@@ -108,13 +106,30 @@ def find_silhouettes(picture: Pixels) -> Iterator[Silhouette]:
     first = 1 / max(1, -(-max(picture.shape[:2]) // PICTURE_SIDE))
     for silhouette in _cut_channels(_resize(picture, first)):
         x, y = silhouette.offset
-        second = silhouette.second
-        yield replace(
-            silhouette,
-            scale=silhouette.scale * first,
-            offset=(x / first, y / first),
-            second=second and _scale_box(second, 1 / first),
-        )
+        yield replace(silhouette, scale=silhouette.scale * first, offset=(x / first, y / first))
+
+
+def see_parts(picture: Pixels, name: str) -> tuple[Mask, float]:
+    """Returns what a channel takes for hand in the whole picture, made `WORK_SIDE` px long, and that scale."""
+    channel = next(each for each in (*_GREY_CHANNELS, *_COLOUR_CHANNELS) if each.name == name)
+    scale = min(1.0, WORK_SIDE / max(picture.shape[:2]))
+    small = _resize(picture, scale)
+    ground = _measure_ground(small) if small.ndim > GREY_AXES else None
+    level, threshold = _cut_level(small, ground, channel)
+    return _drop_specks(level, threshold), scale
+
+
+def _cut_level(image: Pixels, ground: Floats | None, channel: HandChannel) -> tuple[Pixels, float]:
+    """Returns a channel's level and the threshold that parts hand from ground in it."""
+    level = np.asarray(cv2.GaussianBlur(channel.brighten(image, ground), (0, 0), LEVEL_BLUR), np.uint8)
+    threshold, _ = cv2.threshold(level.reshape(-1, 1), 0, WHITE, cv2.THRESH_OTSU)
+    return level, threshold * channel.otsu_share
+
+
+def _drop_specks(level: Pixels, threshold: float) -> Mask:
+    """Returns the mask of what is above a threshold, specks left out."""
+    rough = (level > threshold).astype(np.uint8)
+    return np.asarray(cv2.morphologyEx(rough, cv2.MORPH_OPEN, np.ones((SPECK_SIDE, SPECK_SIDE), np.uint8)), np.uint8)
 
 
 def measure_distances(mask: Mask) -> NDArray[np.float32]:
@@ -134,29 +149,22 @@ def _cut_channels(image: Pixels) -> Iterator[Silhouette]:
     small = _resize(image, shrink)
     ground = _measure_ground(small) if image.ndim > GREY_AXES else None
     for channel in _GREY_CHANNELS if ground is None else _COLOUR_CHANNELS:
-        level = cv2.GaussianBlur(channel.brighten(small, ground), (0, 0), LEVEL_BLUR)
-        threshold, _ = cv2.threshold(level.reshape(-1, 1), 0, WHITE, cv2.THRESH_OTSU)
-        threshold *= channel.otsu_share
-        rough = (level > threshold).astype(np.uint8)
-        rough = np.asarray(
-            cv2.morphologyEx(rough, cv2.MORPH_OPEN, np.ones((SPECK_SIDE, SPECK_SIDE), np.uint8)), np.uint8
-        )
-        parts = _find_parts(rough)
+        level, threshold = _cut_level(small, ground, channel)
+        parts = _find_largest(_drop_specks(level, threshold))
         if parts is None:
             continue
-        hand, box, second_box = parts
+        hand, box = parts
         rim = np.concatenate([hand[0], hand[-1], hand[:, 0], hand[:, -1]])
         if not HAND_SHARE.low <= hand.mean() <= HAND_SHARE.high or rim.mean() > RIM_SHARE_MAX:
             continue
-        second = None if second_box is None else _locate_crop(second_box, shrink, image.shape)
         crop = _locate_crop(box, shrink, image.shape)
-        silhouette = _cut_crop(image, crop, ground, channel, threshold, second)
+        silhouette = _cut_crop(image, crop, ground, channel, threshold)
         if silhouette is not None:
             yield silhouette
 
 
 def _cut_crop(
-    image: Pixels, box: Box, ground: Floats | None, channel: HandChannel, threshold: float, second: Box | None
+    image: Pixels, box: Box, ground: Floats | None, channel: HandChannel, threshold: float
 ) -> Silhouette | None:
     """Returns the silhouette on the hand's own crop, or None where there is none of a hand's size."""
     start_x, start_y, end_x, end_y = box
@@ -166,7 +174,7 @@ def _cut_crop(
     level = np.asarray(cv2.GaussianBlur(channel.brighten(work, ground), (0, 0), LEVEL_BLUR), np.uint8)
     mask = _follow_light(level, (level > threshold).astype(np.uint8), channel.hand_level)
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (THREAD_SIDE, THREAD_SIDE))
-    parts = _find_parts(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disk), np.uint8))
+    parts = _find_largest(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, disk), np.uint8))
     if parts is None:
         return None
     mask = parts[0]
@@ -176,7 +184,7 @@ def _cut_crop(
     mask, solid = fill_holes(mask, radius)
     # Burnt-out spots hide how wide the palm is until they are filled.
     radius = _measure_radius(solid)
-    return Silhouette(channel.name, work, mask, solid, radius, scale, (float(start_x), float(start_y)), second)
+    return Silhouette(channel.name, work, mask, solid, radius, scale, (float(start_x), float(start_y)))
 
 
 def _measure_radius(mask: Mask) -> float:
@@ -194,12 +202,6 @@ def _resize(image: Pixels, scale: float) -> Pixels:
     return np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
 
 
-def _scale_box(box: Box, scale: float) -> Box:
-    """Returns the box in a picture that is `scale` times as large."""
-    start_x, start_y, end_x, end_y = (int(side * scale) for side in box)
-    return start_x, start_y, end_x, end_y
-
-
 def _locate_crop(box: Box, shrink: float, shape: tuple[int, ...]) -> Box:
     """Returns left, top, right, bottom in the picture of a thumbnail's box (x, y, width, height), with a margin."""
     x, y, width, height = box
@@ -210,16 +212,14 @@ def _locate_crop(box: Box, shrink: float, shape: tuple[int, ...]) -> Box:
     return start_x, start_y, end_x, end_y
 
 
-def _find_parts(mask: Mask) -> tuple[Mask, Box, Box | None] | None:
-    """Returns the largest part with its box (x, y, width, height), and the box of a second one nearly as large."""
+def _find_largest(mask: Mask) -> tuple[Mask, Box] | None:
+    """Returns the largest part with its box (x, y, width, height)."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=FOUR_NEIGHBOURS)
     if count < 2:
         return None
-    order = 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA])
-    boxes = [(int(x), int(y), int(width), int(height)) for x, y, width, height, _ in stats[order[:2]]]
-    areas = stats[order, cv2.CC_STAT_AREA]
-    second = boxes[1] if len(boxes) > 1 and areas[1] > SECOND_HAND_SHARE_MIN * areas[0] else None
-    return (labels == order[0]).astype(np.uint8), boxes[0], second
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    x, y, width, height = (int(value) for value in stats[largest, : cv2.CC_STAT_AREA])
+    return (labels == largest).astype(np.uint8), (x, y, width, height)
 
 
 def _follow_light(level: Pixels, mask: Mask, hand_level: float) -> Mask:

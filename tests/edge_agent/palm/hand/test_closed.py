@@ -23,7 +23,7 @@ def draw_lines(*lines: Line, dark: int = 60, ground: tuple[slice, slice] | None 
         mask[ground] = 0
         image[ground] = 10
     image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.8), np.uint8)
-    return gather_evidence(Silhouette("test", image, mask, mask, MAP_RADIUS, 1.0, (0.0, 0.0), None))
+    return gather_evidence(Silhouette("test", image, mask, mask, MAP_RADIUS, 1.0, (0.0, 0.0)))
 
 
 def clear(evidence: GapEvidence) -> list[FingerGap]:

@@ -238,7 +238,7 @@ def test_colour_alone_shows_a_hand_as_bright_as_its_ground() -> None:
 
 
 def silhouette(solid: NDArray[np.uint8]) -> Silhouette:
-    return Silhouette("test", solid, solid, solid, 80.0, 1.0, (0.0, 0.0), None)
+    return Silhouette("test", solid, solid, solid, 80.0, 1.0, (0.0, 0.0))
 
 
 VALLEYS = FingerValleys(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edge_agent.palm.hand.arrays import Mask, Pixels
-from edge_agent.palm.hand.segment import Silhouette, fill_holes, find_silhouettes, measure_distances
+from edge_agent.palm.hand.segment import Silhouette, fill_holes, find_silhouettes, measure_distances, see_parts
 from tests.edge_agent.palm.hands import HandPose, draw_hand
 
 HEIGHT, WIDTH = 300, 400
@@ -48,7 +48,6 @@ def test_a_bright_hand_is_cut_from_dark_ground() -> None:
     assert likeness(views["logarithm"], TRUTH) > 0.97
     assert likeness(views["root"], TRUTH) > 0.97
     assert views["root"].radius == pytest.approx(90 * views["root"].scale, rel=0.03)
-    assert views["root"].second is None
 
 
 def test_a_dark_hand_is_cut_from_bright_ground() -> None:
@@ -90,12 +89,12 @@ def test_what_is_no_hand_by_its_size(image: Pixels) -> None:
     assert not {"root", "logarithm"} & set(channels(image))
 
 
-def test_a_second_part_is_told_where_it_is_about_as_large() -> None:
-    first, second = (slice(60, 240), slice(20, 200)), (slice(60, 200), slice(250, 390))
-    box = channels(paint(first, second))["root"].second
-    assert box is not None
-    assert np.allclose(box, (250, 60, 390, 200), atol=15)
-    assert channels(paint(first, (slice(60, 140), slice(250, 330))))["root"].second is None
+def test_all_parts_that_a_channel_sees_are_seen_in_a_picture_of_the_working_size() -> None:
+    first, second = (slice(60, 240), slice(20, 200)), (slice(60, 140), slice(250, 330))
+    mask, scale = see_parts(paint(first, second), "root")
+    assert scale == pytest.approx(320 / WIDTH)
+    assert mask.shape == (HEIGHT * 320 // WIDTH, 320)
+    assert mask.sum() / scale**2 == pytest.approx(180 * 180 + 80 * 80, rel=0.03)
 
 
 def test_the_threshold_follows_a_light_that_falls_to_a_quarter() -> None:

@@ -28,7 +28,7 @@ PLACES = np.array([[100.0, 100], [150, 92], [200, 100]])
 
 def view(score: float, places: Floats = PLACES, scale: float = 1.0) -> HandView:
     """Returns a view of valleys at places of the picture."""
-    silhouette = Silhouette("test", EMPTY, EMPTY, EMPTY, 80.0, scale, (0.0, 0.0), None)
+    silhouette = Silhouette("test", EMPTY, EMPTY, EMPTY, 80.0, scale, (0.0, 0.0))
     along, up = np.array([1.0, 0]), np.array([0, -1.0])
     valleys = FingerValleys(silhouette.from_picture(places), along, up, 100.0 * scale, score, up, 0.0)
     return HandView(silhouette, PLACES, [], GapEvidence(NO_LINES, NO_LINES, NO_LINES, EMPTY, 1.0), valleys)
