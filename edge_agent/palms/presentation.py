@@ -3,8 +3,9 @@
     away ──hand seen──▶ looking ──enough good pictures, or no more time──▶ settled ──gone, or another hand──▶ away
                            │ only bad ones: advice, up to three times; then "use your card"
 
-A hand that stays is not asked again, however long it lies there; another hand in its place is. Times are the
-pictures' own, monotonic nanoseconds: how long a picture took to be looked at makes no difference to what it means.
+A hand that stays is not asked again, however long it lies there; another hand in its place is. While two hands are
+seen, and shortly after, nothing is compared, and the pictures before count no more. Times are the pictures' own,
+monotonic nanoseconds: how long a picture took to be looked at makes no difference to what it means.
 """
 
 from collections import Counter
@@ -19,6 +20,9 @@ LEAVE_NS = 600_000_000  # without a hand, or without a picture: it is gone
 ADVISE_AFTER_NS = 1_000_000_000  # a hand on its way to its place is bad in every picture, and needs no advice
 ADVISE_EVERY_NS = 2_500_000_000  # time to read it and to do it
 ADVICES_MAX = 3
+ALONE_AFTER_NS = (
+    400_000_000  # after a picture of two hands; of the one that stays nobody knows yet if the other has gone
+)
 SWAPPED_PICTURES = 2  # of another hand in a row; one may be a bad picture of the same
 
 SAID = {
@@ -63,6 +67,7 @@ class Presentation:
     _advised: int = 0
     _advised_ns: int = 0
     _others: int = 0
+    _two_ns: int | None = None  # when two hands were seen last
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
@@ -91,6 +96,8 @@ class Presentation:
         if reason in NOT_A_HAND:
             return self.quiet(at_ns)
         self._saw(at_ns)
+        if reason is UnfitReason.TWO_HANDS:
+            self._two_ns, self._rankings = at_ns, []  # nobody knows whose hand the pictures before showed
         if self.settled:
             return None
         self._bad[reason] += 1
@@ -99,6 +106,11 @@ class Presentation:
         came_ns = at_ns if self._came_ns is None else self._came_ns
         waited = at_ns - (self._advised_ns + ADVISE_EVERY_NS if self._advised else came_ns + ADVISE_AFTER_NS)
         return self._advise(at_ns) if waited >= 0 else None
+
+    def is_crowded(self, at_ns: int) -> bool:
+        """Notes a picture of one hand. True where it comes so soon after two hands that it must not be compared."""
+        self._saw(at_ns)
+        return self._two_ns is not None and at_ns - self._two_ns < ALONE_AFTER_NS
 
     def quiet(self, at_ns: int) -> Conclude | None:
         """Notes that nothing was before the camera, or no picture came, at this time."""
@@ -122,6 +134,7 @@ class Presentation:
     def clear(self) -> None:
         """Forgets the hand, which has left."""
         self.settled, self._came_ns, self._rankings, self._others = False, None, [], 0
+        # `_two_ns` stays: a hand that takes another's place does not make the crowd go away.
         self._bad.clear()
         self._advised = self._advised_ns = self._last_hand_ns = self._good_ns = 0
 

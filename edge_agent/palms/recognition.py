@@ -30,7 +30,7 @@ from edge_agent.errors import AgentError, RequestRefused
 from edge_agent.journal.errors import JournalUnwritable, NoConsent
 from edge_agent.journal.journal import Journal
 from edge_agent.palm.hand.landmarks import LandmarkFinder
-from edge_agent.palm.hand.refusal import UnfitPicture
+from edge_agent.palm.hand.refusal import UnfitPicture, UnfitReason
 from edge_agent.palm.hand.region import FramedPalm, find_region
 from edge_agent.palm.matching.code import encode
 from edge_agent.palm.matching.enrolment import likeness_to
@@ -212,7 +212,11 @@ class PalmRecognition:
         match result:
             case UnfitPicture(reason=reason):
                 self._counters.palms_unfit.labels(reason.value).inc()
+                if reason is UnfitReason.TWO_HANDS:
+                    camera.first, camera.looks = None, []
                 self._act(frame.reader, camera, camera.presentation.bad(reason, at_ns), gallery)
+            case FramedPalm() if camera.presentation.is_crowded(at_ns):
+                pass
             case FramedPalm():
                 self._recognise(newest, camera, result, at_ns, gallery)
             case _:

@@ -56,6 +56,22 @@ def test_time_runs_out_over_bad_pictures_too() -> None:
     assert hand.bad(UnfitReason.BLURRED, 1_500 * MS) == Conclude((ALIKE,))
 
 
+def test_pictures_from_before_two_hands_were_seen_decide_nothing() -> None:
+    hand = presentation()
+    hand.good(ALIKE, 0, sure=True)
+    assert hand.bad(UnfitReason.TWO_HANDS, 100 * MS) is None
+    assert hand.rankings == ()
+    assert hand.bad(UnfitReason.NO_HAND, 800 * MS) is None, "whose hand it was nobody knows"
+
+
+def test_a_hand_that_is_left_of_two_is_compared_once_it_has_been_alone() -> None:
+    hand = presentation()
+    assert not hand.is_crowded(0)
+    hand.bad(UnfitReason.TWO_HANDS, 100 * MS)
+    assert hand.is_crowded(400 * MS)
+    assert not hand.is_crowded(500 * MS)
+
+
 def test_another_hand_in_the_place_of_the_first_begins_anew() -> None:
     hand = presentation(frames=1)
     hand.good(ALIKE, 0, sure=True)

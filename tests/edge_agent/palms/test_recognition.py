@@ -138,6 +138,18 @@ def test_two_hands_between_which_no_picture_was_looked_at_are_two_children(journ
     assert (second.scores[0].person, second.scores[0].score >= second.accept_score) == ("u2", True)
 
 
+def test_the_next_hand_that_comes_while_the_first_one_leaves_is_named_by_itself(journal: Journal) -> None:
+    bench = Bench(journal, frames=3, liveness="on")  # which keeps one picture from being enough
+    bench.know("u1", LEFT, 0, 1)
+    bench.know("u2", RIGHT, 0, 1)
+    together = np.asarray(np.hstack([picture(LEFT, 2), picture(RIGHT, 2)]), np.uint8)
+    assert bench.show(picture(LEFT, 2), 0) == []
+    assert bench.show(together, 100) + bench.show(together, 200) == [], "the picture before counts no more"
+    assert bench.show(picture(RIGHT, 0), 300) == [], "the other one may still be there"
+    (sight,) = [sight for at in range(3) for sight in bench.show(picture(RIGHT, at), 700 + at * 100)]
+    assert (sight.scores[0].person, sight.scores[0].score >= sight.accept_score) == ("u2", True)
+
+
 def test_one_picture_is_enough_where_nobody_could_doubt_it(journal: Journal) -> None:
     bench = Bench(journal, frames=3)
     bench.know("u1", LEFT, 0, 1, 2)
