@@ -44,6 +44,7 @@ class Agent:
         """Starts everything. Raises OSError where the control socket cannot be made."""
         parts = self._parts
         self._append_boot()
+        self._count_health(parts.health_desk.examine(parts.now()))  # whoever reads the counters first finds them all
         self._start_screen()
         parts.control.listen()
         settle_memory()
@@ -76,7 +77,7 @@ class Agent:
         levels = list(HealthLevel)
         for subject in self._health_subjects.difference(line.subject for line in lines):
             self._parts.counters.health.remove(subject)  # such as a call that was answered
-        for line in lines:
+        for line in sorted(lines, key=lambda line: line.subject):
             self._parts.counters.health.labels(line.subject).set(levels.index(line.level))
         self._health_subjects = {line.subject for line in lines}
 
