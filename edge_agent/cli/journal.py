@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.cli.progress import show_progress
 from edge_agent.control import Arguments, ControlCommand, Row, ask
 from edge_agent.control_api import (
     JOURNAL_BACKUP,
@@ -22,6 +23,7 @@ from edge_agent.control_api import (
     JOURNAL_VERIFY,
     JOURNAL_VISITS,
     NO_ARGUMENTS,
+    ChainVerdict,
     ExportedJournal,
     JournalCopy,
     JournalListArguments,
@@ -102,11 +104,15 @@ def verify(
 ) -> None:
     """Check the whole chain. It names the first broken row, and the exit code is 1."""
     if export is not None:
-        verdict = chain_verdict(verify_export(export))
+        with show_progress("verify", "bytes") as note:
+            verdict = chain_verdict(verify_export(export, note))
     else:
-        (verdict,) = _ask_or_read(
-            config, JOURNAL_VERIFY, NO_ARGUMENTS, lambda path: iter([chain_verdict(verify_journal(path))])
-        )
+
+        def stopped(path: Path) -> Iterator[ChainVerdict]:
+            with show_progress("verify", "rows") as note:
+                yield chain_verdict(verify_journal(path, progress=note))
+
+        (verdict,) = _ask_or_read(config, JOURNAL_VERIFY, NO_ARGUMENTS, stopped)
     if as_json:
         print_json(verdict)
     elif verdict.broken is None:
@@ -125,7 +131,8 @@ def export(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     _require_new(target)
 
     def stopped(path: Path) -> Iterator[ExportedJournal]:
-        yield ExportedJournal(path=str(target), rows=export_journal(path, target))
+        with show_progress("export", "rows") as note:
+            yield ExportedJournal(path=str(target), rows=export_journal(path, target, note))
 
     (exported,) = _ask_or_read(config, JOURNAL_EXPORT, NO_ARGUMENTS, stopped)
     _move_file(Path(exported.path), target)
@@ -138,7 +145,8 @@ def backup(target: TargetArgument, config: ConfigOption = CONFIG_DEFAULT) -> Non
     _require_new(target)
 
     def stopped(path: Path) -> Iterator[JournalCopy]:
-        yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(path, target)))
+        with show_progress("backup", "rows") as note:
+            yield JournalCopy(path=str(target), verdict=chain_verdict(back_up_journal(path, target, note)))
 
     (copy,) = _ask_or_read(config, JOURNAL_BACKUP, NO_ARGUMENTS, stopped)
     _move_file(Path(copy.path), target)

@@ -10,6 +10,7 @@ import typer
 
 from edge_agent import identity
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_pairs, print_table
+from edge_agent.cli.progress import show_progress
 from edge_agent.cli.roster_codes import seal_codes
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, ROSTER_APPLY, ROSTER_RECORDS, ROSTER_SHOW, RosterApplyArguments
@@ -162,10 +163,14 @@ def _import_into_ledger(
     from sync.ledger.registry.export_parts import part_export
     from sync.ledger.registry.roster_import import import_schools
 
-    with part_export(export) as files, database.open_ledger(data_dir, url) as connection:
+    with (
+        show_progress("import", "schools, compared and imported") as note,
+        part_export(export) as files,
+        database.open_ledger(data_dir, url) as connection,
+    ):
         for imported in import_schools(
             connection, files, schools, date=_today(), org=org, vanish_share_max=vanish, dry_run=dry_run,
-            keep_ids=keep_ids, note=log_school,
+            keep_ids=keep_ids, note=log_school, progress=note,
         ):  # fmt: skip
             _print_changes(imported.school, imported.difference, as_json, imported.version, notes=imported.notes)
 

@@ -12,6 +12,7 @@ and the agent goes on in a new epoch.
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,8 +22,12 @@ from edge_agent.journal.store import connect_read_only
 from edge_agent.journal.verify import ChainCheck, verify_journal
 
 
-def back_up_journal(path: Path, target: Path) -> ChainCheck:
+def back_up_journal(
+    path: Path, target: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> ChainCheck:
     """Copies the journal at `path` to a new file, walks the copy's chain and returns the verdict on it.
+
+    `progress` is told, page by page, how many rows of the copy were walked and how many there are.
 
     Raises FileExistsError, `JournalDamaged` when the copy does not hold (it is left as `<target>.part`), sqlite3.Error.
     """
@@ -35,7 +40,7 @@ def back_up_journal(path: Path, target: Path) -> ChainCheck:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE").fetchall()  # one file, no WAL beside it, to be carried away
         delete_everything(copy)
-    verdict = verify_journal(part)
+    verdict = verify_journal(part, progress=progress)
     if verdict.broken is not None:
         broken = verdict.broken
         raise JournalDamaged(f"epoch {broken.epoch}, row {broken.seq}: {broken.what}; {SET_ASIDE}")

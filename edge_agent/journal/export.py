@@ -9,7 +9,7 @@
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from edge_agent.journal.verify import ChainBreak, ChainCheck
 from sync.contract.chain import DeviceId, Epoch, Hash, Head, extend, genesis
 
 EXPORT_LINE_BYTES_MAX = 64 * 1024
+PROGRESS_ROWS = 1_000  # between two words on how far a file was read
 
 
 class ExportHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +66,10 @@ class NotAnExport(ValueError):
     """A line of the file is not a line of an export."""
 
 
-def export_journal(path: Path, target: Path) -> int:
+def export_journal(path: Path, target: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> int:
     """Writes the journal at `path`, live or not, to a new file; returns the number of rows.
+
+    `progress` is told, page by page, how many rows were written and how many there are.
 
     Raises FileExistsError, `JournalDamaged` at a row that does not hold: nothing is left under `target` then.
     """
@@ -74,7 +77,7 @@ def export_journal(path: Path, target: Path) -> int:
         raise FileExistsError(f"{target} is already there; name another file")
     part = target.with_name(target.name + ".part")
     with open(part, "wb", opener=_open_private) as out:
-        count = _write_export(path, out)
+        count = _write_export(path, out, progress)
         out.flush()
         os.fsync(out.fileno())
     part.rename(target)
@@ -85,16 +88,19 @@ def _open_private(name: str, flags: int) -> int:
     return os.open(name, flags, 0o600)
 
 
-def _write_export(path: Path, out: BinaryIO) -> int:
+def _write_export(path: Path, out: BinaryIO, progress: Callable[[int, int], None]) -> int:
     count = 0
     try:
         with closing(connect_read_only(path)) as connection:
             connection.execute("BEGIN")  # one snapshot, whatever is appended meanwhile
-            for epoch in read_epochs(connection):
+            epochs = read_epochs(connection)
+            total = sum(epoch.head.seq - epoch.anchor.seq for epoch in epochs)
+            for epoch in epochs:
                 out.write(msgspec.json.encode(_make_header(epoch), order="sorted") + b"\n")
                 for page in walk_chain(connection, epoch, epoch.anchor, epoch.head.seq):
                     out.writelines(_make_line(*row) for row in page)
                     count += len(page)
+                    progress(count, total)
     except STORE_ERRORS as error:
         if is_damage(error):
             raise JournalDamaged(f"{path}: {error}; {SET_ASIDE}") from error
@@ -152,8 +158,11 @@ def _read_epoch(line: bytes) -> ExportedEpoch:
     )
 
 
-def verify_export(path: Path) -> ChainCheck:
-    """Returns the verdict on an export, from nothing but the file. Raises `NotAnExport`, OSError."""
+def verify_export(path: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> ChainCheck:
+    """Returns the verdict on an export, from nothing but the file. Raises `NotAnExport`, OSError.
+
+    `progress` is told how many bytes were read and how many there are.
+    """
     epochs = rows = 0
     current: ExportedEpoch | None = None
     head = Head(0, NO_HASH)
@@ -162,6 +171,7 @@ def verify_export(path: Path) -> ChainCheck:
         return ChainCheck(epochs, rows, ChainBreak(epoch, seq, what))
 
     with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
         for part in read_export(iter(lambda: file.readline(EXPORT_LINE_BYTES_MAX), b"")):
             if isinstance(part, ExportedEpoch):
                 if current is not None and head != current.head:
@@ -178,6 +188,8 @@ def verify_export(path: Path) -> ChainCheck:
             if extend(head.hash, part.payload) != part.hash:
                 return verdict(current.epoch, part.seq, "its bytes are not those that were hashed")
             head, rows = Head(part.seq, part.hash), rows + 1
+            if rows % PROGRESS_ROWS == 0:
+                progress(file.tell(), size)
     if current is None:
         return verdict("", 0, "an empty file")
     if head != current.head:

@@ -61,8 +61,15 @@ class _ChainBroken(Exception):
         self.chain_break = chain_break
 
 
-def verify_journal(path: Path, *, stop: Callable[[], bool] = lambda: False) -> ChainCheck:
+def verify_journal(
+    path: Path,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ChainCheck:
     """Returns the verdict on the journal at `path`, which stays as it is. `stop` ends the walk when it returns True.
+
+    `progress` is told, page by page, how many rows were walked and how many there are.
 
     Raises FileNotFoundError.
     """
@@ -74,8 +81,16 @@ def verify_journal(path: Path, *, stop: Callable[[], bool] = lambda: False) -> C
             connection.set_progress_handler(lambda: int(stop()), _INTERRUPT_STEPS)
             connection.execute("BEGIN")
             schema.check(connection)
-            for epoch in read_epochs(connection):
-                walk.check_epoch(connection, epoch, stop)
+            epochs = read_epochs(connection)
+            total = sum(max(0, epoch.head.seq - epoch.anchor.seq) for epoch in epochs)
+
+            def is_stopped() -> bool:
+                progress(walk.rows, total)
+                return stop()
+
+            for epoch in epochs:
+                walk.check_epoch(connection, epoch, is_stopped)
+            progress(walk.rows, total)
             walk.check_file(connection)
     except _ChainBroken as broken:
         return walk.verdict(broken.chain_break)

@@ -7,10 +7,12 @@ import typer
 
 from edge_agent.cli.ledger.database import DATA_DEFAULT, DatabaseOption, DataOption, open_ledger
 from edge_agent.cli.options import JsonOption, out, print_json, print_table
+from edge_agent.cli.progress import show_progress
 from edge_agent.errors import AgentError
 
 if TYPE_CHECKING:
     from sync.ledger.intake.month_anchors import MonthFileCheck
+    from sync.ledger.intake.month_detaching import UnlinkedEvent
 
 app = typer.Typer(no_args_is_help=True, help="The months in which events came, and files of old ones.")
 
@@ -72,8 +74,8 @@ def attach(file: MonthFileArgument, data_dir: DataOption = DATA_DEFAULT, databas
     """Put the events of a detached month back, so that its days can be judged again."""
     from sync.ledger.intake.month_detaching import attach_month
 
-    with open_ledger(data_dir, database_url) as connection:
-        done = attach_month(connection, file)
+    with open_ledger(data_dir, database_url) as connection, show_progress("attach", "events") as note:
+        done = attach_month(connection, file, note)
     out.print(f"{done.events} events of {done.month} are back", markup=False)
 
 
@@ -84,7 +86,12 @@ def verify(data_dir: DataOption = DATA_DEFAULT, database_url: DatabaseOption = "
     from sync.ledger.registry.schools import list_schools
 
     with open_ledger(data_dir, database_url) as connection:
-        broken = [link for school in list_schools(connection) for link in find_broken_links(connection, school)]
+        schools = list_schools(connection)
+        broken: list[UnlinkedEvent] = []
+        with show_progress("verify", "schools") as note:
+            for number, school in enumerate(schools, 1):
+                broken += find_broken_links(connection, school)
+                note(number, len(schools))
     if as_json:
         print_json(broken)
     else:

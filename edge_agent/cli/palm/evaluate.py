@@ -12,6 +12,7 @@ import typer
 from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, print_json, print_pairs
 from edge_agent.cli.palm.pictures import HandFinder, read_picture, read_region, require_png_path, write_png
 from edge_agent.cli.palm.processes import count_cores, map_over_processes
+from edge_agent.cli.progress import count_mapped
 from edge_agent.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -42,14 +43,18 @@ def evaluate(
     if plot is not None:
         require_png_path(plot)  # before the evaluation, and not an hour later
     cv2.setNumThreads(1)
-    mapper: Mapper = map_over_processes(jobs) if jobs > 1 else map
+    spread = map_over_processes(jobs) if jobs > 1 else map
+    mapper: Mapper = count_mapped(spread, "compare", "pieces")
+    read_pictures: Mapper = count_mapped(spread, "find the palms", "pictures")
     # Any school's key gives the same scores; a fixed key gives equal reports for equal pictures.
     scrambles = SchoolKey(bytes(KEY_BYTES)).scrambles()
     finder = HandFinder(config)
     paths, ignored = _list_pictures(folder)
     if ignored:
         typer.echo(f"{folder}: {ignored} files are neither .png nor .jpg and are left out", err=True)
-    samples: list[Sample] = list(mapper(lambda index: _read_sample(paths[index], finder, roi=roi), range(len(paths))))
+    samples: list[Sample] = list(
+        read_pictures(lambda index: _read_sample(paths[index], finder, roi=roi), range(len(paths)))
+    )
     if not samples:
         raise RequestRefused(
             f"{folder}: no picture IDENTITY/SESSION-SAMPLE.png or .jpg is in it", "name another folder"

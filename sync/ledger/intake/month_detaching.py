@@ -6,7 +6,7 @@ with their signatures. Days under which such events stand are not judged again u
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,8 @@ from sync.ledger.intake.month_anchors import (
     sign_anchor,
 )
 from sync.ledger.receipt_keys import read_receipt_keys
+
+PROGRESS_EVENTS = 10_000  # between two words on how many are back
 
 
 def detach_month(connection: psycopg.Connection, month: str, path: Path, key: Ed25519PrivateKey) -> MonthFileCheck:
@@ -67,8 +69,13 @@ def detach_month(connection: psycopg.Connection, month: str, path: Path, key: Ed
     return checked
 
 
-def attach_month(connection: psycopg.Connection, path: Path) -> MonthFileCheck:
-    """Puts the events of a month's file back where they were, and takes its anchors away. Raises NotUnderstood."""
+def attach_month(
+    connection: psycopg.Connection, path: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> MonthFileCheck:
+    """Puts the events of a month's file back where they were, and takes its anchors away. Raises NotUnderstood.
+
+    `progress` is told how many events are back, and how many there are.
+    """
     checked = check_file(connection, path)
     if checked.faults:
         raise NotUnderstood(f"{path}: {checked.faults[0]}", "attach the file that was written when it was detached")
@@ -81,9 +88,11 @@ def attach_month(connection: psycopg.Connection, path: Path) -> MonthFileCheck:
         attach_part(connection, checked.month)
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY event ({}) FROM STDIN").format(names)) as copy:
-            for line in lines:
-                if not line.startswith("{"):
-                    copy.write(line)
+            events = (line for line in lines if not line.startswith("{"))
+            for number, line in enumerate(events, 1):
+                copy.write(line)
+                if number % PROGRESS_EVENTS == 0:
+                    progress(number, checked.events)
         # Of the city: the month is attached for every school.
         connection.execute("DELETE FROM month_anchor WHERE month = %s", (checked.month,))
         # Of the city: as above.

@@ -54,6 +54,7 @@ def import_export(
 def import_schools(
     connection: psycopg.Connection, files: Mapping[str, bytes] | ExportParts, wanted: Sequence[str], *, date: str,
     org: str, vanish_share_max: float, dry_run: bool, keep_ids: bool, note: Callable[[psycopg.Connection, str], None],
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[ImportedSchool]:  # fmt: skip
     """Imports school after school and yields each one's result: of a city, no more than one is in memory.
 
@@ -62,25 +63,31 @@ def import_schools(
 
     `org`: the one wanted school's id in the export, where it differs. `date`: the local date. With `dry_run` nothing is
     kept and the differences tell what would be. `keep_ids`: whoever is new keeps the source's id as their name.
+    `progress` is told how many schools were compared and imported, and how many steps of both there are.
     Raises ExportRefused, TooManyVanished or NotUnderstood; then no school has changed. Raises ImportStopped where some
     have.
     """
     yield from _import_schools(
-        connection, wanted, _ImportTerms(files, date, org, vanish_share_max, dry_run, None, keep_ids), note
+        connection, wanted, _ImportTerms(files, date, org, vanish_share_max, dry_run, None, keep_ids), note, progress
     )
 
 
 def _import_schools(
     connection: psycopg.Connection, wanted: Sequence[str], terms: "_ImportTerms",
     note: Callable[[psycopg.Connection, str], None],
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Iterator[ImportedSchool]:  # fmt: skip
     chosen = _choose_schools(connection, terms.files, wanted)
     if terms.dry_run:
-        yield from (_foresee_import(connection, school, terms) for school in chosen)
+        for number, school in enumerate(chosen, 1):
+            yield _foresee_import(connection, school, terms)
+            progress(number, len(chosen))
         return
-    if len(chosen) > 1:
-        for school in chosen:
-            _foresee_import(connection, school, terms)
+    compared = chosen if len(chosen) > 1 else []
+    steps = len(compared) + len(chosen)
+    for number, school in enumerate(compared, 1):
+        _foresee_import(connection, school, terms)
+        progress(number, steps)
     done: list[str] = []
     for school in chosen:
         try:
@@ -94,6 +101,7 @@ def _import_schools(
                 f"stopped at {school}: {error}", f"in force are {', '.join(done)}: import it again"
             ) from error
         done.append(school)
+        progress(len(compared) + len(done), steps)
         yield result
 
 

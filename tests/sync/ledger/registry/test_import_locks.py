@@ -9,7 +9,7 @@ from sync.contract.roster_diff import TooManyVanished
 from sync.ledger.errors import ImportStopped
 from sync.ledger.registry import rosters
 from sync.ledger.registry.roster_files import read_export
-from sync.ledger.registry.roster_import import import_export
+from sync.ledger.registry.roster_import import import_export, import_schools
 from sync.ledger.server import LedgerServer
 from tests.sync.ledger.kiosk import new_school
 from tests.vectors import find_vector
@@ -111,3 +111,18 @@ def test_an_import_that_ends_in_the_middle_names_its_part_and_goes_on(
     assert read_versions(db, two) == [1, 0]
     import_export(db, make_export(*two), two, date=ON)
     assert read_versions(db, two) == [1, 1], "the first has it already"
+
+
+def test_an_import_tells_how_far_it_is(db: psycopg.Connection, two: tuple[str, str]) -> None:
+    def steps(schools: tuple[str, ...], *, dry_run: bool) -> list[tuple[int, int]]:
+        noted: list[tuple[int, int]] = []
+        imported = import_schools(
+            db, make_export(*two), schools, date=ON, org="", vanish_share_max=0.1, dry_run=dry_run, keep_ids=False,
+            note=lambda connection, school: None, progress=lambda done, total: noted.append((done, total)),
+        )  # fmt: skip
+        assert len(list(imported)) == len(schools)
+        return noted
+
+    assert steps(two, dry_run=True) == [(1, 2), (2, 2)]
+    assert steps(two, dry_run=False) == [(1, 4), (2, 4), (3, 4), (4, 4)], "compared, then imported"
+    assert steps(two[:1], dry_run=False) == [(1, 1)], "one school is not compared before"
