@@ -35,6 +35,7 @@ COMMANDS = {
     "demo-kiosk": "demo_kiosk",
     "register": "register",
     "setup": "setup",
+    "top": "top",
 }
 
 

@@ -49,8 +49,8 @@ function drawFacts({ status, free_mib: free, versions }) {
 // One line of values over the day, from zero to the largest.
 function drawGraph(key, values) {
   const figure = document.createElement("figure");
-  const most = Math.max(1, ...values);
-  const points = values.map((value, place) => `${(place / Math.max(1, values.length - 1)) * 100},${40 - (value / most) * 38}`);
+  const most = Math.max(0, ...values);
+  const points = values.map((value, place) => `${(place / Math.max(1, values.length - 1)) * 100},${40 - (value / Math.max(1, most)) * 38}`);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 100 40");
   svg.setAttribute("preserveAspectRatio", "none");
