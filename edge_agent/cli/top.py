@@ -22,7 +22,7 @@ from edge_agent.cli.phrases import choose_language, phrase, say
 from edge_agent.control import ask
 from edge_agent.control_api import JOURNAL_LIST, JournalListArguments
 
-READINGS_SHOWN: Final = 8
+TOP_READINGS: Final = 8
 CURVE_POINTS: Final = 60
 _BARS = "▁▂▃▄▅▆▇█"
 _COLOURS = {FindingState.GOOD: "green", FindingState.ATTENTION: "yellow", FindingState.FAILURE: "bold red"}
@@ -92,7 +92,7 @@ class AgentView:
     def _draw_readings(self, run_dir: Path) -> Table:
         """Draws the last events by their allowed fields: nobody's name, and no card."""
         table = Table.grid(padding=(0, 1))
-        for row in ask(run_dir, JOURNAL_LIST, JournalListArguments(limit=READINGS_SHOWN)):
+        for row in ask(run_dir, JOURNAL_LIST, JournalListArguments(limit=TOP_READINGS)):
             shown = [str(row.event[field]) for field in READING_FIELDS if field in row.event]
             table.add_row(Text(str(row.seq)), *(Text(text) for text in shown))
         return table
