@@ -10,8 +10,8 @@ shows. Where it finds nobody for sure, a second one tries 400 that lie between t
 beside, by half of the sieve first, and the other hand: a hand held badly, or told wrongly, costs time, not the lunch. A
 stranger is looked at twice, and who is nearly known then is compared as in 1:1.
 
-Where these name nobody, a third one takes its time: it sketches seven times as many palms, asks the fine code as well,
-which alone knows skin without creases, and compares the most alike as in 1:1.
+Where these name nobody, a third one takes its time: it sketches several times as many palms of either hand, far beside
+as well, asks the fine code, which alone knows skin without creases, and compares the most alike as in 1:1.
 
 The vectors of sieve and sketch are made when a palm is added and live in memory only: pad off, cells where the key put
 them. Templates of a palm are stored in one pose (enrolment sees to it); those that are not have vectors of their own,
@@ -43,6 +43,7 @@ from edge_agent.palm.matching.limits import (
     ONE_POSE_MIN,
     ROUGH_CELLS,
     ROUGHLY_FAR,
+    ROUGHLY_FAR_WIDE,
     SEARCH_BENT_MIN,
     SIEVED,
     SIEVED_AGAIN,
@@ -51,6 +52,7 @@ from edge_agent.palm.matching.limits import (
     SIEVED_WIDE,
     SKETCHED,
     SKETCHED_AGAIN,
+    SKETCHED_FAR_WIDE,
     SKETCHED_WIDE,
     STARTS_AGAIN,
     SURE_MIN,
@@ -243,7 +245,6 @@ class Snapshot:
             return ranking
         glances = [
             *self._glance(probe, far, far_starts),
-            *self._glance(probe, *self._far(probe, others, excluded)),
             *self._glance_widely(probe, excluded),
         ]
         loose = dict(sorted(glances, key=itemgetter(1)))  # of several glances at a palm the best
@@ -257,6 +258,7 @@ class Snapshot:
             alike = self._sieve(probe, everybody, NEAR_SHIFT, between=between)
             passed = _most_alike(alike, everybody, excluded, SIEVED_WIDE)
             yield from self._glance(probe, *self._sketched(probe, passed, SKETCHED_WIDE, between=between))
+        yield from self._glance(probe, *self._far(probe, everybody, excluded, widely=True))
         passed = _most_alike((probe.texture() @ self.textures.T).max(0), everybody, excluded, TEXTURES_WIDE)
         yield from self._glance(probe, passed, np.zeros((len(passed), 0, 3), np.int16))
 
@@ -312,16 +314,21 @@ class Snapshot:
         starts = starts_around if between else best_starts
         return rows[best], starts(alike[:, best].T, fine_shifts(NEAR_SHIFT))
 
-    def _far(self, probe: Probe, among: slice, excluded: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Starts]:
+    def _far(
+        self, probe: Probe, among: slice, excluded: NDArray[np.bool_], *, widely: bool = False
+    ) -> tuple[NDArray[np.intp], Starts]:
         """Returns the most alike sketches of palms that lie far beside, and where they may lie. Half of the sieve goes
-        first.
+        first, then all of it, or `widely` all of the sketch.
         """
         cells = _sieve_cells(self.scrambles.coarse.order.tobytes())
-        terms = probe.in_short(cells, COARSE_SHIFT, NEAR_SHIFT)
+        terms = probe.in_short(cells[: ROUGH_CELLS if widely else None], COARSE_SHIFT, NEAR_SHIFT)
         rough = (terms[:, : ROUGH_CELLS * TERMS] @ self.sieve[among, : ROUGH_CELLS * TERMS].T).max(0)
-        rows = _most_alike(rough, among, excluded, ROUGHLY_FAR)
-        alike = terms @ self.sieve[rows].T
-        best = self._best_of_palms(rows, alike.max(0), SIEVED_FAR)
+        rows = _most_alike(rough, among, excluded, ROUGHLY_FAR_WIDE if widely else ROUGHLY_FAR)
+        if widely:
+            alike = probe.in_short(np.arange(COARSE_CELLS), COARSE_SHIFT, NEAR_SHIFT) @ self.sketches[rows].T
+        else:
+            alike = terms @ self.sieve[rows].T
+        best = self._best_of_palms(rows, alike.max(0), SKETCHED_FAR_WIDE if widely else SIEVED_FAR)
         return rows[best], best_starts(alike[:, best].T, fine_shifts(COARSE_SHIFT, NEAR_SHIFT))[:, :STARTS_AGAIN]
 
     def _best_of_palms(self, rows: NDArray[np.intp], alike: NDArray[np.floating], count_max: int) -> NDArray[np.intp]:
