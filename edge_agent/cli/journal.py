@@ -7,13 +7,13 @@ file.
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table
+from edge_agent.cli.options import CONFIG_DEFAULT, ConfigOption, JsonOption, out, print_json, print_table, show_local
 from edge_agent.cli.progress import show_progress
 from edge_agent.control import Arguments, ControlCommand, Row, ask
 from edge_agent.control_api import (
@@ -75,8 +75,9 @@ def list_rows(
         for row in rows:
             print_json(row)
         return
-    columns = ("epoch", "row", "at (UTC)", "kind", "person", "session", "reader", "reason")
-    print_table(columns, ((row.epoch[:6], row.seq, *_cells(row.event)) for row in rows))
+    zone = load_settings(config).settings.zone
+    columns = ("epoch", "row", "at", "kind", "person", "session", "reader", "reason")
+    print_table(columns, ((row.epoch[:6], row.seq, *_cells(row.event, zone)) for row in rows))
 
 
 @app.command("visits")
@@ -86,13 +87,19 @@ def list_visits(
     as_json: JsonOption = False,
 ) -> None:
     """Show the visits of a day as they follow from this kiosk's rows, late ones in their place; the daemon must run."""
-    kiosk = load_settings(config).settings.kiosk
-    visits = list(ask(kiosk.run_dir, JOURNAL_VISITS, JournalVisitsArguments(day=day)))
+    settings = load_settings(config).settings
+    visits = list(ask(settings.kiosk.run_dir, JOURNAL_VISITS, JournalVisitsArguments(day=day)))
     if as_json:
         print_json(visits)
         return
-    columns = ("person", "session", "entered (UTC)", "left (UTC)", "claim", "closing", "row")
-    rows = ((v.person, v.session, v.entered, v.left, v.claim, v.closing, f"{v.epoch[:6]}/{v.seq}") for v in visits)
+    columns = ("person", "session", "entered", "left", "claim", "closing", "row")
+    rows = (
+        (
+            v.person, v.session, show_local(v.entered, settings.zone), show_local(v.left, settings.zone), v.claim,
+            v.closing, f"{v.epoch[:6]}/{v.seq}",
+        )
+        for v in visits
+    )  # fmt: skip
     print_table(columns, rows, title=None if visits else f"no visits on {day}")
 
 
@@ -228,6 +235,7 @@ def _move_file(source: Path, target: Path) -> None:
         shutil.move(source, target)
 
 
-def _cells(event: dict[str, object]) -> Iterator[object]:
-    for name in ("at", "kind", "person", "session", "reader", "reason"):
+def _cells(event: dict[str, object], zone: tzinfo) -> Iterator[object]:
+    yield show_local(str(event.get("at", "")), zone)
+    for name in ("kind", "person", "session", "reader", "reason"):
         yield event.get(name, "")

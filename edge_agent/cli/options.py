@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.settings.reading import PATH_DEFAULT, PATH_VARIABLE
+from sync.contract.clocks import parse_utc
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", envvar=PATH_VARIABLE, help="The settings file.", show_default=True)
@@ -22,6 +24,12 @@ CONFIG_DEFAULT = PATH_DEFAULT
 
 # A file or a pipe has no width, so lines are not cut to one.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def show_local(time: str, zone: tzinfo) -> str:
+    """Returns a time of an event as people read it: local, with its offset. What is no time is returned as it is."""
+    moment = parse_utc(time)
+    return time if moment is None else moment.astimezone(zone).isoformat(" ", "seconds")
 
 
 def print_json(value: Any) -> None:
