@@ -77,3 +77,21 @@ def test_an_answer_that_is_none_is_asked_for_again_in_the_same_language(
 def test_the_red_line_of_the_setup_is_in_its_language(capsys: pytest.CaptureFixture[str]) -> None:
     Dialogue("ru", is_asking=False).tell_error(RequestRefused(phrase("no reader was found or named"), "tell its maker"))
     assert "считыватель не найден и не указан; сообщите разработчику" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "/etc/x.toml: log.level: found 'loud'; accepted: 'INFO'",
+            "/etc/x.toml: log.level: найдено 'loud'; допустимо: 'INFO'",
+        ),
+        (
+            "/dev/x is not there: check that the reader is plugged in and has power",
+            "/dev/x нет: проверьте, что считыватель подключён и есть питание",
+        ),
+        ("'x' does not begin with https://", "'x' не начинается с https://"),
+    ],
+)
+def test_what_lower_rooms_say_is_said_in_russian(text: str, said: str) -> None:
+    assert say(text, "ru") == said
