@@ -44,7 +44,8 @@ class RelayedCards:
 
     def accept_cards(self, cards: Sequence[ReplacementCardMessage], version: int) -> None:
         """Takes over cards of other kiosks and brings them into force. Raises JournalUnwritable."""
-        present = {card.id for card in self._cards.read_all()}
+        before = {card.person: card.id for card in self._cards.read_all()}
+        present = set(before.values())
         given = [
             StoredReplacement(card.person, card.id, card.blocked, card.sealed, SEALING, card.made_at, relayed=True)
             for card in cards
@@ -52,6 +53,13 @@ class RelayedCards:
         ]
         self._cards.accept(given, [card.person for card in cards if card.ended], version)
         self._in_force.refresh()
+        for card in self._cards.read_all():
+            if before.get(card.person, card.id) != card.id:
+                log.warning(
+                    "two desks gave one person a card: %s counts, which came to the ledger later, and %s no longer",
+                    card.id,
+                    before[card.person],
+                )
         log.info("replaced cards of the school's other kiosks in force: %d of %d", len(given), len(cards))
 
     def roster_version(self) -> int:
