@@ -10,7 +10,8 @@ Units
 Origins
     sets     chosen by hand while looking at the public sets that docs/palm.md reports on. No set was held out and no
              script derives the number: it is a development figure.
-    tail     measured: the worst single comparisons of strangers, which are those of IITD. See `operating_point`.
+    tail     measured: the worst single comparisons of strangers, which are those of IITD. See `operating_point`;
+             `python -m tests.calibrate` lays the line again, on one part of the people, and tries it on the other.
     speed    a limit on work. `python -m tests.benchmarks palm_exhaustive` compares the search with comparing everybody
              and lists each difference.
     code     belongs to the layout of the code, or to the filters behind it: kept templates cannot be compared any more
@@ -96,6 +97,7 @@ LOOSE_STRANGER_AGAIN_MAX: Final = 0.21  # the same in the second look, where one
 GLANCED: Final = 6  # palms, at most, of which all templates are looked at
 LOOSE_PALM_MIN: Final = 0.26  # loose agreement that is worth straightening; real ones had 0.27 and more
 SEARCH_BENT_MIN: Final = (0.22, 0.25)  # as BENT_MIN, in a search; real ones had 0.22 and 0.25 and more
+# The third look's were chosen on one part of the people (tests/benchmarks/parts.py), by `palm_lost`.
 SIEVED_WIDE: Final = 1500  # sketches of either hand that pass the sieve in the third look
 SKETCHED_WIDE: Final = 48  # palms that are glanced at in each half of it
 ROUGHLY_FAR_WIDE: Final = 600  # sketches of palms far beside that are looked at whole in the third look
