@@ -11,7 +11,7 @@ import typer
 
 from drivers.errors import DeviceError
 from edge_agent.cli.bundle.archive import write_bundle
-from edge_agent.cli.checks import daemon, devices, folders, journal, machine, tablets
+from edge_agent.cli.checks import daemon, devices, folders, journal, machine, tablets, update
 from edge_agent.cli.checks.finding import (
     Check,
     ExaminedKiosk,
@@ -41,6 +41,7 @@ STATE_WORDS = {
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("version", machine.check_versions),
+    ("update", update.check_update),
     ("state folder", folders.check_state_folder),
     ("disk", folders.check_disk),
     ("run folder", folders.check_run_folder),

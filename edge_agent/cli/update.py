@@ -14,6 +14,7 @@ from edge_agent.domain.update_plan import FIRST_ANSWER_S, UpdateRecord, UpdateSt
 from edge_agent.errors import ExitCode
 from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings.reading import load_settings
+from edge_agent.settings.tables import KioskSettings
 from edge_agent.update.probe import AgentProbe
 from edge_agent.update.release import read_release_keys
 from edge_agent.update.switch import VersionSwitch, read_service_result
@@ -94,15 +95,21 @@ def pack(
 
 
 @guard.command("start")
-def guard_start(versions: VersionsOption = FOLDER, config: ConfigOption = CONFIG_DEFAULT) -> None:
+def guard_start(versions: VersionsOption = FOLDER) -> None:
     """Let the link name the version that is to run."""
-    _switch(versions, config).guard_start()
+    _guarding_switch(versions).guard_start()
 
 
 @guard.command("end")
-def guard_end(versions: VersionsOption = FOLDER, config: ConfigOption = CONFIG_DEFAULT) -> None:
+def guard_end(versions: VersionsOption = FOLDER) -> None:
     """Note how the agent ended."""
-    _switch(versions, config).guard_end(read_service_result())
+    _guarding_switch(versions).guard_end(read_service_result())
+
+
+def _guarding_switch(versions: Path) -> VersionSwitch:
+    """Returns a switch that asks no agent: a settings file that is wrong must not keep a kiosk from going back."""
+    kiosk = KioskSettings()
+    return VersionSwitch(InstalledVersions(versions), AgentProbe(kiosk.run_dir, kiosk.state_dir / JOURNAL_NAME))
 
 
 def _switch(versions: Path, config: Path, patience: float = FIRST_ANSWER_S) -> VersionSwitch:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers.readings import FaultCause
+from edge_agent.domain.update_plan import UpdateCause
 from sync.contract.event import ClockQuality
 
 QUEUE_LONG = 2_000  # events; a large school's day
@@ -65,6 +66,8 @@ class KioskHealth:
     doubted_clocks: tuple[str, ...] = ()  # serial numbers of terminals whose rows are held for their clock
     readers: tuple[ReaderReport, ...] = ()  # those that have something to say
     technician_called: bool = False  # and nobody has answered
+    taken_back: UpdateCause | None = None  # why the last update was rolled back by itself
+    taken_back_version: str = ""
 
 
 class HealthLevel(StrEnum):
@@ -98,6 +101,7 @@ def judge_health(health: KioskHealth) -> tuple[HealthLine, ...]:
         *judge_identity(health),
         *judge_terminals(health),
         *judge_calls(health),
+        *judge_update(health),
     ]
     return tuple(sorted(lines, key=lambda line: list(HealthLevel)[::-1].index(line.level)))
 
@@ -193,6 +197,14 @@ def judge_identity(health: KioskHealth) -> tuple[HealthLine, ...]:
 def judge_calls(health: KioskHealth) -> tuple[HealthLine, ...]:
     """Returns `called` while a call of the technician is open; no line where there is none."""
     return (HealthLine("technician", "called", HealthLevel.ACT),) if health.technician_called else ()
+
+
+def judge_update(health: KioskHealth) -> tuple[HealthLine, ...]:
+    """Returns why the last update was rolled back, with its version; no line where it was not, or by a person."""
+    cause = health.taken_back
+    if cause is None or cause is UpdateCause.BY_HAND:
+        return ()
+    return (HealthLine("update", cause, HealthLevel.WATCH, names=(health.taken_back_version,)),)
 
 
 def is_noisy(readings: int, stream_faults: int) -> bool:

@@ -9,6 +9,7 @@ The record of the last update is the truth, and the link follows it: whatever a 
 the version that the record wants. Decision 71 gives the reasons.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -36,6 +37,25 @@ class UpdateState(StrEnum):
     REFUSED = "refused"  # nothing was changed
 
 
+class UpdateCause(StrEnum):
+    """Why a version was rolled back, as the staff's screen says it."""
+
+    NO_START = "no-start"  # it ended, or never answered
+    NO_RECORD = "no-record"  # it answered, and recorded nothing
+    CRASHES = "crashes"  # before its first session was over
+    POWER_CUT = "power-cut"  # before it had passed its self-test
+    BY_HAND = "by-hand"  # a person went back
+    NO_RECORDING = "no-recording"  # in its first session the journal took no rows
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFault:
+    """Why a version must be rolled back: the cause for the staff, and the reason in words for a technician."""
+
+    cause: UpdateCause
+    reason: str
+
+
 class UpdateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The last update of this kiosk. Root writes it, and everybody may read it."""
 
@@ -44,6 +64,7 @@ class UpdateRecord(msgspec.Struct, frozen=True, kw_only=True):
     previous: str = ""  # the version that ran before
     at: str = ""  # UTC, when this state began
     reason: str = ""  # why it was rolled back or refused
+    cause: UpdateCause | None = None  # of a version that was rolled back
     crashes: int = 0  # of the agent, since the self-test has passed
     serial: int = 0  # the highest release that was confirmed: no older one is taken
 
@@ -60,19 +81,20 @@ class UpdateRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.previous if self.state is UpdateState.ROLLED_BACK else ""
 
 
-def judge_start(record: UpdateRecord) -> str:
-    """Returns why the version must be rolled back before the agent starts; empty: it may start.
+def judge_start(record: UpdateRecord) -> UpdateFault | None:
+    """Returns why the version must be rolled back before the agent starts; None: it may start.
 
     It is asked where nobody is waiting for a self-test: then the trial was cut off.
     """
-    return POWER_CUT if record.state is UpdateState.TRIAL else ""
+    return UpdateFault(UpdateCause.POWER_CUT, POWER_CUT) if record.state is UpdateState.TRIAL else None
 
 
-def judge_crashes(record: UpdateRecord) -> str:
-    """Returns why a version must be rolled back after the agent's last crash; empty: it may go on."""
+def judge_crashes(record: UpdateRecord) -> UpdateFault | None:
+    """Returns why a version must be rolled back after the agent's last crash; None: it may go on."""
     if record.state is UpdateState.FIRST_SESSION and record.crashes >= CRASHES_MAX:
-        return f"the agent ended by itself {record.crashes} times before its first session was over"
-    return ""
+        why = f"the agent ended by itself {record.crashes} times before its first session was over"
+        return UpdateFault(UpdateCause.CRASHES, why)
+    return None
 
 
 def is_session_near(timetable: Timetable, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """The kiosk's health as the runtime sees it, for the screen, systemd and the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from drivers.readings import FaultCause
@@ -21,14 +21,13 @@ from edge_agent.runtime.journal_guard import JournalGuard
 from edge_agent.runtime.last_scan import LastScan
 from edge_agent.runtime.outage import OutageDesk
 from edge_agent.runtime.technician_desk import TechnicianDesk
+from edge_agent.runtime.update_watch import WHY_CHARS_MAX, UpdateWatch
 from edge_agent.runtime.uplink import LedgerContact
 from edge_agent.station.station import Station
 from edge_agent.version import VERSION
 from sync.client.heartbeat import AgentReport
 from sync.contract import wire
 from sync.errors import SyncAlarm
-
-WHY_CHARS_MAX = 200
 
 
 class PalmReadiness(Protocol):
@@ -55,9 +54,11 @@ class HealthDesk:
     roster_age_max_s: float
     calls: TechnicianDesk
     last_scan: LastScan
+    update: UpdateWatch = field(default_factory=UpdateWatch)
 
     def examine(self, moment: Moment) -> KioskHealth:
         """Returns the kiosk's health at this moment."""
+        update = self.update.read()
         return KioskHealth(
             recording=self.guard.recording,
             waiting=self.outage.waiting,
@@ -75,6 +76,8 @@ class HealthDesk:
             clock=moment.clock,
             doubted_clocks=tuple(clock.terminal for reader in self.readers.everyone for clock in reader.doubted_clocks),
             technician_called=self.calls.open_call is not None,
+            taken_back=update.cause,
+            taken_back_version=update.version,
             readers=tuple(sorted(filter(None, map(_report, self.readers.everyone)), key=_need)),
         )
 
@@ -116,6 +119,7 @@ class HealthDesk:
             tuple(parts),
             roster_age_s=health.roster_age_s,
             scanned=self.last_scan.read(),
+            update=self.update.report(),
         )
 
     def _invites_palms(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_agent.control import ask
 from edge_agent.control_api import NO_ARGUMENTS, STATUS, UPDATE_SELF_TEST, SelfTestRow
 from edge_agent.domain.decision import DecisionReason
-from edge_agent.domain.update_plan import FIRST_ANSWER_S, SELF_TESTS
+from edge_agent.domain.update_plan import FIRST_ANSWER_S, SELF_TESTS, UpdateCause, UpdateFault
 from edge_agent.errors import AgentNotRunning, DaemonVersionDiffers, RequestRefused
 from edge_agent.journal.offline import read_payload_beside
 from sync.contract.event import Refusal, UnreadableEvent, decode
@@ -39,8 +39,8 @@ class AgentProbe:
             return ""
         return f"{status.waiting} scans wait in memory for the journal, and a restart would lose them"
 
-    def judge(self, version: str, read_crash: Callable[[], str]) -> str:
-        """Returns why this version is not healthy, once it is clear; empty as soon as its self-test has passed.
+    def judge(self, version: str, read_crash: Callable[[], str]) -> UpdateFault | None:
+        """Returns why this version is not healthy, once it is clear; None as soon as its self-test has passed.
 
         `read_crash` says how the agent ended by itself meanwhile; empty while it has not.
         """
@@ -49,20 +49,21 @@ class AgentProbe:
         while time.monotonic() < until:
             crash = read_crash()
             if crash:
-                return crash
+                return UpdateFault(UpdateCause.NO_START, crash)
             try:
                 (row,) = ask(self.run_dir, UPDATE_SELF_TEST, NO_ARGUMENTS, ASK_S)
             except (AgentNotRunning, RequestRefused, DaemonVersionDiffers, OSError, ValueError) as error:
                 why = f"no agent answered: {error}"
             else:
                 if row.version == version and self._has_row(row):
-                    return ""
+                    return None
                 failures += row.version == version
                 why = f"the agent that answers is version {row.version}"
             if failures == SELF_TESTS:
-                return "the agent answers, and its self-test is not in the journal"
+                why = "the agent answers, and its self-test is not in the journal"
+                return UpdateFault(UpdateCause.NO_RECORD, why)
             time.sleep(_POLL_S)
-        return f"{why} ({self.answer_s:.0f} s)"
+        return UpdateFault(UpdateCause.NO_START, f"{why} ({self.answer_s:.0f} s)")
 
     def _has_row(self, row: SelfTestRow) -> bool:
         try:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,14 @@ from pathlib import Path
 
 import msgspec
 
-from edge_agent.domain.update_plan import UpdateRecord, UpdateState, judge_crashes, judge_start
+from edge_agent.domain.update_plan import (
+    UpdateCause,
+    UpdateFault,
+    UpdateRecord,
+    UpdateState,
+    judge_crashes,
+    judge_start,
+)
 from edge_agent.update.errors import UpdateBusy, UpdateRefused
 from edge_agent.update.probe import AgentProbe
 from edge_agent.update.release import ReleaseManifest, read_manifest
@@ -21,6 +29,8 @@ from edge_agent.update.versions import InstalledVersions, open_release
 
 log = logging.getLogger(__name__)
 
+HOLD_S = 900.0
+HOLD_POLL_S = 1.0
 UNIT = "edge-agent.service"
 CRASH_NAME = ".crash"  # how the agent ended by itself while it was on trial; the unit's guard writes it
 
@@ -56,6 +66,7 @@ class VersionSwitch:
             if obstacle:
                 raise UpdateRefused(obstacle, "free the disk first: edge-agent doctor")
             version = ""
+            self.versions.keep_spare()
             try:
                 with open_release(release) as file:
                     manifest = read_manifest(file, keys)
@@ -84,11 +95,11 @@ class VersionSwitch:
         log.info("version %s is tried in the place of %s", manifest.version, previous)
         try:
             self.restart()
-            why = self.probe.judge(manifest.version, self._read_crash)
+            fault = self.probe.judge(manifest.version, self._read_crash)
         except UpdateRefused as error:
-            why = str(error)
-        if why:
-            return self._roll_back(trial, why)
+            fault = UpdateFault(UpdateCause.NO_START, str(error))
+        if fault is not None:
+            return self._roll_back(trial, fault)
         passed = msgspec.structs.replace(trial, state=UpdateState.FIRST_SESSION, at=_now(), serial=serial)
         self._write(passed)
         log.info("version %s has passed its self-test", manifest.version)
@@ -102,7 +113,7 @@ class VersionSwitch:
                 raise UpdateRefused("there is no update to go back from", "see edge-agent update status")
             if not (self.versions.folder / "versions" / record.previous).is_dir():
                 raise UpdateRefused(f"version {record.previous} is not here any more", "install its Debian package")
-            return self._roll_back(record, reason)
+            return self._roll_back(record, UpdateFault(UpdateCause.BY_HAND, reason))
 
     def confirm(self) -> UpdateRecord:
         """Ends the trial after the first session: the version judges others from now on, and the one before stays.
@@ -113,9 +124,9 @@ class VersionSwitch:
             record = self.versions.read_record()
             if record.state is not UpdateState.FIRST_SESSION:
                 raise UpdateRefused("no version waits for its first session", "see edge-agent update status")
-            why = self.probe.judge(record.version, lambda: "")
-            if why:
-                return self._roll_back(record, why)
+            fault = self.probe.judge(record.version, lambda: "")
+            if fault is not None:
+                return self._roll_back(record, fault)
             confirmed = msgspec.structs.replace(record, state=UpdateState.CONFIRMED, at=_now())
             self._write(confirmed)
             self.versions.point("good", record.version)
@@ -127,9 +138,9 @@ class VersionSwitch:
         try:
             with self.versions.lock():
                 record = self.versions.read_record()
-                why = judge_start(record)
-                if why:
-                    return self._roll_back(record, why, restarts=False)
+                fault = judge_start(record)
+                if fault is not None:
+                    return self._roll_back(record, fault, restarts=False)
                 if record.wanted_version and (self.versions.folder / "versions" / record.wanted_version).is_dir():
                     self.versions.point("current", record.wanted_version)
                 return record
@@ -147,9 +158,9 @@ class VersionSwitch:
                 if record.state is not UpdateState.FIRST_SESSION or result in {"", "success"}:
                     return record
                 counted = msgspec.structs.replace(record, crashes=record.crashes + 1)
-                why = judge_crashes(counted)
-                if why:
-                    return self._roll_back(counted, why, restarts=False)
+                fault = judge_crashes(counted)
+                if fault is not None:
+                    return self._roll_back(counted, fault, restarts=False)
                 self._write(counted)
                 return counted
         except UpdateBusy:
@@ -171,27 +182,35 @@ class VersionSwitch:
                 "to go back, say so: --older",
             )
 
-    def _roll_back(self, record: UpdateRecord, why: str, *, restarts: bool = True) -> UpdateRecord:
-        log.error("version %s is rolled back to %s: %s", record.version, record.previous, why)
-        back = msgspec.structs.replace(record, state=UpdateState.ROLLED_BACK, reason=why, at=_now())
+    def _roll_back(self, record: UpdateRecord, fault: UpdateFault, *, restarts: bool = True) -> UpdateRecord:
+        log.error("version %s is rolled back to %s: %s", record.version, record.previous, fault.reason)
+        back = msgspec.structs.replace(
+            record, state=UpdateState.ROLLED_BACK, cause=fault.cause, reason=fault.reason, at=_now()
+        )
         self._write(back)
         self.versions.point("current", record.previous)
         self.versions.point("good", record.previous)
         self.versions.end_trial()
         if restarts:
+            self._await_calm()
             self.restart()
         return back
 
     def _write(self, record: UpdateRecord) -> None:
-        """Writes the record; a full disk is given room by the version that is not to run."""
+        """Writes the record, on a full disk in the room that was kept for it."""
         try:
             self.versions.write_record(record)
         except OSError as error:
-            if error.errno != errno.ENOSPC or record.state is not UpdateState.ROLLED_BACK:
+            if error.errno != errno.ENOSPC:
                 raise
-            self.versions.point("current", record.previous)
-            self.versions.remove(record.version)
+            self.versions.give_up_spare()
             self.versions.write_record(record)
+
+    def _await_calm(self) -> None:
+        """Waits until no scan is in memory only: a restart would lose it. A disk that stays full ends the wait."""
+        until = time.monotonic() + HOLD_S
+        while self.probe.find_obstacle() and time.monotonic() < until:
+            time.sleep(HOLD_POLL_S)
 
     def _read_crash(self) -> str:
         try:

@@ -27,6 +27,8 @@ from edge_agent.update.release import ReleaseManifest, copy_payload, read_manife
 
 RECORD_NAME = "update.json"
 PENDING_NAME = ".pending"  # is there while a version is on trial; the unit's guard looks for it
+SPARE_NAME = ".spare"
+SPARE_BYTES = 64 * 1024
 ROOM_BYTES = 64 * 1024 * 1024  # that stay free for the journal while a release is unpacked
 
 
@@ -112,7 +114,9 @@ class InstalledVersions:
             _extract(payload, part, manifest.unpacked)
             payload.unlink()
             compiled = [sys.executable, "-m", "compileall", "-q", str(part), "-s", str(part)]
-            subprocess.run([*compiled, "-p", str(self.folder / "versions" / manifest.version)], check=False)
+            done = subprocess.run([*compiled, "-p", str(self.folder / "versions" / manifest.version)], check=False)
+            if done.returncode:
+                raise OSError("its modules were not compiled: the disk is full, or one of them is broken")
             os.sync()  # every file of it, before it gets its name
             target = self.folder / "versions" / manifest.version
             shutil.rmtree(target, ignore_errors=True)
@@ -134,6 +138,14 @@ class InstalledVersions:
             raise UpdateRefused(
                 f"the disk of {self.folder} has not the {needed >> 20} MiB that the release needs", "free it"
             )
+
+    def keep_spare(self) -> None:
+        """Takes a little room, so that a record can be written on a disk that is full. Raises OSError."""
+        (self.folder / SPARE_NAME).write_bytes(bytes(SPARE_BYTES))
+
+    def give_up_spare(self) -> None:
+        """Gives that room back."""
+        (self.folder / SPARE_NAME).unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """Updates with real processes, a real journal and a burst of cards: nothing is lost, and a kiosk goes back alone."""
 
+import os
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from drivers.simulated.card_peer import CardPeer
-from edge_agent.domain.update_plan import UpdateState
+from edge_agent.domain.update_plan import POWER_CUT, UpdateState
 from edge_agent.journal.verify import verify_journal
 from tests.system.daemon import edge_agent, school_export, serial_reader
 from tests.system.versioned_kiosk import FIRST, VersionedKiosk
@@ -18,7 +20,7 @@ from tests.system.versioned_kiosk import FIRST, VersionedKiosk
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("update")]
 
 SCHOOL = "sch-update"
-CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in range(1, 501)}
+CARDS = {f"u-{number}": ("em4100", f"01{number:08X}") for number in range(1, 2_001)}
 TAP_S = 0.1
 
 
@@ -138,9 +140,106 @@ def test_a_version_that_is_not_healthy_is_rolled_back(tmp_path: Path, fault: str
             record = kiosk.apply(release)
             assert record.state is UpdateState.ROLLED_BACK
             assert reason in record.reason
-            kiosk.until_serving()
-            assert kiosk.running() == FIRST
-            served = burst.confirmed.total()
-            kiosk.until(lambda _: burst.confirmed.total() > served)
+            check_service(kiosk, burst)
+        check_rows(kiosk, burst)
+        assert f"2.0 was rolled back, and {FIRST} runs: {record.reason}" in kiosk.doctor()
+    assert verify_journal(kiosk.journal).whole
+
+
+def test_a_power_cut_in_the_middle_is_rolled_back_by_the_next_start(tmp_path: Path) -> None:
+    with serving(tmp_path) as (kiosk, peer):
+        release = kiosk.release("2.0")
+        with Burst(kiosk, peer) as burst:
+            kiosk.apply_until_power_cut(release)
+            check_service(kiosk, burst)
+            record = kiosk.record()
+            assert (record.state, record.reason) == (UpdateState.ROLLED_BACK, POWER_CUT)
+        check_rows(kiosk, burst)
+        assert POWER_CUT in kiosk.doctor()
+    assert verify_journal(kiosk.journal).whole
+
+
+def test_a_disk_that_is_full_in_the_middle_changes_nothing(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("a small disk can be mounted by root only")
+    disk = tmp_path / "opt"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(disk)], check=True)
+    try:
+        with serving(tmp_path) as (kiosk, peer):
+            release = kiosk.release("2.0")
+            with Burst(kiosk, peer) as burst, filling(disk):
+                record = kiosk.apply(release)
+                assert record.state is UpdateState.REFUSED
+                assert "could not be unpacked" in record.reason
+                check_service(kiosk, burst)
+            check_rows(kiosk, burst)
+            assert "could not be unpacked" in kiosk.doctor()
+            assert [path.name for path in (kiosk.versions.folder / "versions").iterdir()] == [FIRST]
+        assert verify_journal(kiosk.journal).whole
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@contextmanager
+def filling(disk: Path) -> Iterator[None]:
+    """Fills the disk as soon as a release is unpacked on it, until it is full."""
+    ending = threading.Event()
+
+    def fill() -> None:
+        while not ending.is_set() and not list(disk.glob("edge-agent/versions/.part*")):
+            time.sleep(0.001)
+        with (disk / "filler").open("wb", buffering=0) as file:
+            try:
+                while not ending.is_set():
+                    file.write(bytes(1024 * 1024))
+            except OSError:
+                return
+
+    thread = threading.Thread(target=fill)
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
+
+
+def check_service(kiosk: VersionedKiosk, burst: Burst) -> None:
+    """The version FIRST runs again and gives lights."""
+    served = burst.confirmed.total()
+    kiosk.until_serving()
+    kiosk.until(lambda _: burst.confirmed.total() > served)
+    assert kiosk.running() == FIRST
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(5_400)
+def test_fifty_upgrades_and_fifty_rollbacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rounds = int(os.environ.get("UPDATES_SOAK", "50"))
+    faults = ("does not start", "records nothing", "broken migration", "power cut")
+    causes: Counter[str] = Counter()
+    with serving(tmp_path) as (kiosk, peer):
+        with Burst(kiosk, peer) as burst:
+            for number in range(rounds):
+                runs = kiosk.versions.version_at("current")
+                fault = faults[number % len(faults)]
+                broken = kiosk.release(f"{number}.1", "" if fault == "power cut" else fault)
+                if fault == "power cut":
+                    kiosk.apply_until_power_cut(broken)
+                else:
+                    kiosk.apply(broken)
+                kiosk.until_serving()
+                record = kiosk.record()
+                assert (record.state, kiosk.running()) == (UpdateState.ROLLED_BACK, runs)
+                assert record.reason
+                causes[str(record.cause)] += 1
+                assert kiosk.apply(kiosk.release(f"{number}.2")).state is UpdateState.FIRST_SESSION
+                assert kiosk.update("confirm", "--config", str(kiosk.config)).returncode == 0
         check_rows(kiosk, burst)
     assert verify_journal(kiosk.journal).whole
+    with capsys.disabled():
+        print(
+            f"\n{rounds} upgrades, {rounds} rollbacks {dict(causes)}: {burst.taps.total()} taps,"
+            f" {burst.confirmed.total()} lights, at most {burst.longest_wait_s:.1f} s without a light"
+        )

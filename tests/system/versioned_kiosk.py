@@ -12,7 +12,7 @@ from typing import Any, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from edge_agent.domain.update_plan import UpdateRecord
+from edge_agent.domain.update_plan import UpdateRecord, UpdateState
 from edge_agent.errors import AgentNotRunning, RequestRefused
 from edge_agent.update.packing import pack_release
 from edge_agent.update.versions import InstalledVersions
@@ -100,9 +100,29 @@ class VersionedKiosk(Daemon):
 
     def apply(self, release: Path) -> UpdateRecord:
         """Applies a release, and returns the record of it."""
-        done = self.update("apply", str(release), "--config", str(self.config), "--patience", str(START_S))
+        done = self.update(*self._apply_arguments(release))
         assert "Traceback" not in done.stderr, done.stderr
         return self.record()
+
+    def apply_until_power_cut(self, release: Path) -> None:
+        """Applies a release; the power is cut as soon as the link is changed."""
+        command = [str(self.versions.folder / "good/bin/edge-agent"), "update", *self._apply_arguments(release)]
+        environment = {**os.environ, "PATH": f"{self.unit.bin}:{os.environ['PATH']}"}
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as root:
+            while self.record().state is not UpdateState.TRIAL:
+                assert root.poll() is None
+                time.sleep(0.005)
+            root.kill()
+            self.unit.cut_power()
+        self.unit.restore_power()
+
+    def _apply_arguments(self, release: Path) -> list[str]:
+        return ["apply", str(release), "--config", str(self.config), "--patience", str(START_S)]
+
+    def doctor(self) -> str:
+        """Returns what the doctor of the good version says."""
+        command = [str(self.versions.folder / "good/bin/edge-agent"), "doctor", "--config", str(self.config)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
     def until_serving(self) -> None:
         """Waits until the agent answers, with reader and light."""

@@ -7,6 +7,8 @@ import pytest
 from edge_agent.domain.update_plan import (
     CRASHES_MAX,
     POWER_CUT,
+    UpdateCause,
+    UpdateFault,
     UpdateRecord,
     UpdateState,
     has_had_session,
@@ -63,7 +65,8 @@ def test_a_school_without_sessions_has_had_none() -> None:
 
 @pytest.mark.parametrize("state", UpdateState)
 def test_only_a_trial_that_was_cut_off_is_ended_by_a_start(state: UpdateState) -> None:
-    assert judge_start(UpdateRecord(state=state)) == (POWER_CUT if state is UpdateState.TRIAL else "")
+    fault = UpdateFault(UpdateCause.POWER_CUT, POWER_CUT)
+    assert judge_start(UpdateRecord(state=state)) == (fault if state is UpdateState.TRIAL else None)
 
 
 @pytest.mark.parametrize("state", UpdateState)

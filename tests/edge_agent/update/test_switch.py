@@ -1,13 +1,14 @@
 """Root's part of an update: what it takes, what it refuses, and what it finds after a power cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_agent.domain.update_plan import POWER_CUT, UpdateRecord, UpdateState
+from edge_agent.domain.update_plan import POWER_CUT, UpdateCause, UpdateFault, UpdateRecord, UpdateState
+from edge_agent.update import switch
 from edge_agent.update.errors import UpdateRefused
 from edge_agent.update.packing import pack_release
 from edge_agent.update.probe import AgentProbe
@@ -25,9 +26,13 @@ class GivenVerdict(AgentProbe):
     run_dir: Path = Path("/nowhere")
     journal: Path = Path("/nowhere")
     why: str = ""
+    obstacles: list[str] = field(default_factory=list)  # told one after the other
 
-    def judge(self, version: str, read_crash: Callable[[], str]) -> str:
-        return self.why
+    def find_obstacle(self) -> str:
+        return self.obstacles.pop(0) if self.obstacles else ""
+
+    def judge(self, version: str, read_crash: Callable[[], str]) -> UpdateFault | None:
+        return UpdateFault(UpdateCause.NO_RECORD, self.why) if self.why else None
 
 
 @dataclass
@@ -41,9 +46,11 @@ class Machine:
         for link in ("current", "good"):
             self.versions.point(link, "1")
 
-    def switch(self, why: str = "") -> VersionSwitch:
+    def switch(self, why: str = "", obstacles: Sequence[str] = ()) -> VersionSwitch:
         return VersionSwitch(
-            self.versions, GivenVerdict(why=why), lambda: self.starts.append(self.versions.version_at("current"))
+            self.versions,
+            GivenVerdict(why=why, obstacles=list(obstacles)),
+            lambda: self.starts.append(self.versions.version_at("current")),
         )
 
     def links(self) -> tuple[str, str]:
@@ -78,6 +85,20 @@ def test_a_version_that_is_not_healthy_leaves_the_one_before(machine: Machine, t
     record = machine.switch("it records nothing").apply(release(tmp_path), KEYS)
     assert (record.state, record.reason) == (UpdateState.ROLLED_BACK, "it records nothing")
     assert (machine.links(), machine.starts) == (("1", "1"), ["2", "1"])
+
+
+def test_no_restart_loses_scans_that_wait_in_memory(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = release(tmp_path)
+    with pytest.raises(UpdateRefused, match="3 scans wait"):
+        machine.switch(obstacles=["3 scans wait"]).apply(path, KEYS)
+    assert machine.starts == []
+    monkeypatch.setattr(switch, "HOLD_POLL_S", 0)
+    tried = machine.switch("it records nothing", obstacles=["", "2 scans wait", "1 scan waits"])
+    tried.apply(path, KEYS)
+    assert machine.starts == ["2", "1"]
+    assert tried.probe.find_obstacle() == ""
 
 
 @pytest.mark.parametrize(
