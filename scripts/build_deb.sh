@@ -57,6 +57,8 @@ put() { # file of config, folder
 }
 put systemd/edge-agent.service usr/lib/systemd/system
 put systemd/edge-agent-screen.service usr/lib/systemd/system
+put systemd/edge-agent-update.path usr/lib/systemd/system
+put systemd/edge-agent-update.service usr/lib/systemd/system
 put sysusers.d/edge-agent.conf usr/lib/sysusers.d
 put tmpfiles.d/edge-agent.conf usr/lib/tmpfiles.d
 put udev/70-edge-agent.rules usr/lib/udev/rules.d

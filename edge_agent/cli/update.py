@@ -16,9 +16,10 @@ from edge_agent.runtime.opening import JOURNAL_NAME
 from edge_agent.settings.reading import load_settings
 from edge_agent.settings.tables import KioskSettings
 from edge_agent.update.probe import AgentProbe
-from edge_agent.update.release import read_release_keys
+from edge_agent.update.release import read_manifest, read_release_keys
+from edge_agent.update.requests import RequestFolder
 from edge_agent.update.switch import VersionSwitch, read_service_result
-from edge_agent.update.versions import FOLDER, InstalledVersions, read_record
+from edge_agent.update.versions import FOLDER, InstalledVersions, open_release, read_record
 
 KEYS_NAME = "release-keys"  # beside the settings file, of root alone
 
@@ -56,6 +57,26 @@ def apply(
             release, read_release_keys(config.parent / KEYS_NAME), takes_older=older
         )
     )
+
+
+@app.command()
+def stage(
+    release: Annotated[Path, typer.Argument(help="The release's file.")],
+    config: ConfigOption = CONFIG_DEFAULT,
+) -> None:
+    """Leave a signed release to the agent, as root: it is applied outside the sessions."""
+    with open_release(release) as file:
+        manifest = read_manifest(file, read_release_keys(config.parent / KEYS_NAME))
+    _requests(config).stage(release)
+    out.print(f"{manifest.version} is applied outside the sessions", markup=False)
+
+
+@app.command(hidden=True)
+def serve(
+    versions: VersionsOption = FOLDER, config: ConfigOption = CONFIG_DEFAULT, patience: PatienceOption = FIRST_ANSWER_S
+) -> None:
+    """Do what the agent has asked for, as root; systemd calls it."""
+    _report(_switch(versions, config, patience).serve(_requests(config), read_release_keys(config.parent / KEYS_NAME)))
 
 
 @app.command()
@@ -118,6 +139,11 @@ def _switch(versions: Path, config: Path, patience: float = FIRST_ANSWER_S) -> V
     return VersionSwitch(
         InstalledVersions(versions), AgentProbe(kiosk.run_dir, kiosk.state_dir / JOURNAL_NAME, patience)
     )
+
+
+def _requests(config: Path) -> RequestFolder:
+    kiosk = load_settings(config).settings.kiosk
+    return RequestFolder(kiosk.run_dir, kiosk.state_dir)
 
 
 def _report(record: UpdateRecord, *, is_wanted: bool = False) -> None:

@@ -23,6 +23,7 @@ FIRST_ANSWER_S = (
 SELF_TESTS = 2  # of a version that answers; what is not recorded by then will not be
 CRASHES_MAX = 3  # of the agent in its first session
 SESSION_GAP = timedelta(minutes=30)  # no update begins so shortly before a session, or after it
+NOT_RECORDING_S = 60.0  # of a version in its first session
 POWER_CUT = "the power was cut before the version had passed its self-test"
 
 
@@ -113,3 +114,35 @@ def has_had_session(timetable: Timetable, since: datetime, now: datetime) -> boo
             return True
         day += timedelta(days=1)
     return False
+
+
+class UpdateRequest(StrEnum):
+    """The one word that the agent asks root's unit with. It says when, and never what: root judges the rest itself."""
+
+    APPLY = "apply"  # the release that is staged
+    CONFIRM = "confirm"  # the first session is over
+    ROLL_BACK = "roll-back"  # the journal takes no rows in the first session
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFacts:
+    """The facts that the running agent chooses its request by."""
+
+    is_staged: bool  # a release waits
+    is_session_near: bool
+    has_had_session: bool  # a whole one, since the version has passed its self-test
+    is_clock_trusted: bool
+    not_recording_s: float  # for how long the journal has taken no rows; 0: it takes them
+
+
+def choose_request(record: UpdateRecord, facts: UpdateFacts) -> UpdateRequest | None:
+    """Returns what is to be asked for now; None: nothing. Being offline is healthy, and plays no part."""
+    if record.state is UpdateState.FIRST_SESSION:
+        if facts.not_recording_s >= NOT_RECORDING_S:
+            return UpdateRequest.ROLL_BACK
+        return UpdateRequest.CONFIRM if facts.has_had_session and not facts.not_recording_s else None
+    if record.state is UpdateState.TRIAL or not facts.is_staged:
+        return None
+    if facts.is_session_near or not facts.is_clock_trusted or facts.not_recording_s:
+        return None  # without the time, nobody knows if children are about to come
+    return UpdateRequest.APPLY

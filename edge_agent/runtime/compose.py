@@ -70,6 +70,7 @@ from edge_agent.runtime.surfaces import Surfaces
 from edge_agent.runtime.taps import DeviceTaps, ReaderTap
 from edge_agent.runtime.technician_desk import TechnicianDesk
 from edge_agent.runtime.unread_requests import UNREAD_FOLDER, UnreadDesk
+from edge_agent.runtime.update_clerk import UpdateClerk
 from edge_agent.runtime.upkeep import JournalUpkeep
 from edge_agent.runtime.uplink import LedgerContact, Uplink, UplinkHandle
 from edge_agent.screen.server import ScreenServer
@@ -78,6 +79,7 @@ from edge_agent.settings.credentials import read_credential
 from edge_agent.settings.reading import LoadedSettings
 from edge_agent.settings.tables import DeviceSettings, Settings
 from edge_agent.station.station import Station
+from edge_agent.update.requests import RequestFolder
 
 if TYPE_CHECKING:
     from edge_agent.palms.gallery import PalmGallery
@@ -185,6 +187,10 @@ def compose(loaded: LoadedSettings, now: MomentSource, shutdown: ShutdownFlag) -
     if palms is not None:
         palm_threads = (supervisor.add("palms", guard.protect(palms.run), beat_max_s=LOADING_S),)
     supervisor.add("upkeep", guard.protect(upkeep.run), beat_max_s=UPKEEP_BEAT_MAX_S)
+
+    requests = RequestFolder(settings.kiosk.run_dir, settings.kiosk.state_dir)
+    clerk = UpdateClerk(now, lambda: station.roster, lambda: guard.recording, requests, health_desk.update)
+    supervisor.add("updates", clerk.run)
 
     enrolment = _enrolment_run(palms, readers, station, now, surfaces, uplink)
     if enrolment is not None:

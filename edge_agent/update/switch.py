@@ -18,6 +18,7 @@ from edge_agent.domain.update_plan import (
     UpdateCause,
     UpdateFault,
     UpdateRecord,
+    UpdateRequest,
     UpdateState,
     judge_crashes,
     judge_start,
@@ -25,12 +26,13 @@ from edge_agent.domain.update_plan import (
 from edge_agent.update.errors import UpdateBusy, UpdateRefused
 from edge_agent.update.probe import AgentProbe
 from edge_agent.update.release import ReleaseManifest, read_manifest
+from edge_agent.update.requests import RequestFolder
 from edge_agent.update.versions import InstalledVersions, open_release
 
 log = logging.getLogger(__name__)
 
-HOLD_S = 900.0
-HOLD_POLL_S = 1.0
+CALM_WAIT_S = 900.0
+CALM_POLL_S = 1.0
 UNIT = "edge-agent.service"
 CRASH_NAME = ".crash"  # how the agent ended by itself while it was on trial; the unit's guard writes it
 
@@ -105,7 +107,7 @@ class VersionSwitch:
         log.info("version %s has passed its self-test", manifest.version)
         return passed
 
-    def go_back(self, reason: str) -> UpdateRecord:
+    def go_back(self, reason: str, cause: UpdateCause = UpdateCause.BY_HAND) -> UpdateRecord:
         """Runs the version before the last update again. Raises `UpdateRefused`, `UpdateBusy`."""
         with self.versions.lock():
             record = self.versions.read_record()
@@ -113,7 +115,24 @@ class VersionSwitch:
                 raise UpdateRefused("there is no update to go back from", "see edge-agent update status")
             if not (self.versions.folder / "versions" / record.previous).is_dir():
                 raise UpdateRefused(f"version {record.previous} is not here any more", "install its Debian package")
-            return self._roll_back(record, UpdateFault(UpdateCause.BY_HAND, reason))
+            return self._roll_back(record, UpdateFault(cause, reason))
+
+    def serve(self, requests: RequestFolder, keys: list[bytes]) -> UpdateRecord:
+        """Does what the agent has asked for. Raises `UpdateRefused`, `UpdateBusy`."""
+        match requests.take():
+            case UpdateRequest.APPLY:
+                record = self.versions.read_record()
+                if record.is_on_trial or not requests.staged.exists():
+                    return record  # asked for again while it was under way
+                try:
+                    return self.apply(requests.staged, keys)
+                finally:
+                    requests.staged.unlink(missing_ok=True)  # it runs, or is known not to be healthy
+            case UpdateRequest.CONFIRM:
+                return self.confirm()
+            case UpdateRequest.ROLL_BACK:
+                why = "the journal took no rows in the version's first session"
+                return self.go_back(why, UpdateCause.NO_RECORDING)
 
     def confirm(self) -> UpdateRecord:
         """Ends the trial after the first session: the version judges others from now on, and the one before stays.
@@ -208,9 +227,9 @@ class VersionSwitch:
 
     def _await_calm(self) -> None:
         """Waits until no scan is in memory only: a restart would lose it. A disk that stays full ends the wait."""
-        until = time.monotonic() + HOLD_S
+        until = time.monotonic() + CALM_WAIT_S
         while self.probe.find_obstacle() and time.monotonic() < until:
-            time.sleep(HOLD_POLL_S)
+            time.sleep(CALM_POLL_S)
 
     def _read_crash(self) -> str:
         try:

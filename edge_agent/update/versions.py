@@ -113,10 +113,7 @@ class InstalledVersions:
                 copy_payload(file, manifest, payload)
             _extract(payload, part, manifest.unpacked)
             payload.unlink()
-            compiled = [sys.executable, "-m", "compileall", "-q", str(part), "-s", str(part)]
-            done = subprocess.run([*compiled, "-p", str(self.folder / "versions" / manifest.version)], check=False)
-            if done.returncode:
-                raise OSError("its modules were not compiled: the disk is full, or one of them is broken")
+            _compile(part, self.folder / "versions" / manifest.version)
             os.sync()  # every file of it, before it gets its name
             target = self.folder / "versions" / manifest.version
             shutil.rmtree(target, ignore_errors=True)
@@ -202,6 +199,13 @@ def _extract(payload: Path, part: Path, unpacked: int) -> None:
             with (part / name).open("xb") as target:
                 os.fchmod(target.fileno(), 0o755 if member.mode & 0o100 else 0o644)
                 shutil.copyfileobj(source, target)
+
+
+def _compile(part: Path, target: Path) -> None:
+    """Compiles the modules, as they will lie in `target`. Raises OSError where one is broken, or the disk is full."""
+    command = [sys.executable, "-m", "compileall", "-q", str(part), "-s", str(part), "-p", str(target)]
+    if subprocess.run(command, check=False).returncode:
+        raise OSError("its modules were not compiled: the disk is full, or one of them is broken")
 
 
 def _sync_folder(folder: Path) -> None:

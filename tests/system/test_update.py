@@ -81,7 +81,7 @@ class Lights:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[VersionedKiosk, CardPeer]]:
+def serving(folder: Path, *, imports: bool = True) -> Iterator[tuple[VersionedKiosk, CardPeer]]:
     """A kiosk of version FIRST with a roster, that serves."""
     export = school_export(folder / "export", SCHOOL, CARDS)
     with (
@@ -96,7 +96,8 @@ def serving(folder: Path) -> Iterator[tuple[VersionedKiosk, CardPeer]]:
         kiosk.unit.start()
         try:
             kiosk.until_serving()
-            edge_agent("roster", "import", str(export), "--local", "--config", str(kiosk.config))
+            if imports:
+                edge_agent("roster", "import", str(export), "--local", "--config", str(kiosk.config))
             yield kiosk, peer
         finally:
             kiosk.unit.stop()
@@ -144,6 +145,17 @@ def test_a_version_that_is_not_healthy_is_rolled_back(tmp_path: Path, fault: str
         check_rows(kiosk, burst)
         assert f"2.0 was rolled back, and {FIRST} runs: {record.reason}" in kiosk.doctor()
     assert verify_journal(kiosk.journal).whole
+
+
+def test_a_staged_release_is_applied_by_the_agents_request(tmp_path: Path) -> None:
+    """The agent asks, root's unit serves. Without a roster there is no session to wait for."""
+    with serving(tmp_path, imports=False) as (kiosk, _):
+        release = kiosk.release("2.0")
+        assert kiosk.update("stage", str(release), "--config", str(kiosk.config)).returncode == 0
+        kiosk.until(lambda _: kiosk.record().state is UpdateState.FIRST_SESSION)
+        kiosk.until_serving()
+        assert kiosk.running() == "2.0"
+        assert not (kiosk.state_dir / "update/staged.release").exists()
 
 
 def test_a_power_cut_in_the_middle_is_rolled_back_by_the_next_start(tmp_path: Path) -> None:

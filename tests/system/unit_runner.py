@@ -14,16 +14,19 @@ from pathlib import Path
 from tests.system import confined
 
 UNIT = Path(__file__).parents[2] / "config/systemd/edge-agent.service"
+UPDATE_UNIT = UNIT.with_name("edge-agent-update.service")
 POLL_S = 0.02
 
 
 class UnitRunner:
     """The service on a machine whose folders lie below `machine`; `config` is its settings file."""
 
-    def __init__(self, machine: Path, config: Path) -> None:
+    def __init__(self, machine: Path, config: Path, run_dir: Path) -> None:
         self._places = {"/etc/edge-agent/agent.toml": str(config), "/opt/": f"{machine}/opt/"}
         self._restart_s = float(confined.directives(UNIT, "RestartSec")[0])
         self._stop_s = float(confined.directives(UNIT, "TimeoutStopSec")[0])
+        self._run_dir = run_dir
+        self._update: subprocess.Popen[bytes] | None = None
         self._log = machine / "unit.log"
         self._fifo = machine / "systemctl.fifo"
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +70,7 @@ class UnitRunner:
                 if self._was_asked(descriptor):
                     self._end()
                     begins_at = time.monotonic()
+                self._serve_request()
                 process = self._process
                 if self._restarts_paused.is_set():
                     self._process, begins_at = None, time.monotonic()
@@ -78,6 +82,8 @@ class UnitRunner:
                     begins_at = time.monotonic() + self._restart_s
                 time.sleep(POLL_S)
             self._end()
+            if self._update is not None:
+                self._update.wait()
         finally:
             os.close(descriptor)
 
@@ -88,6 +94,16 @@ class UnitRunner:
             return False
         assert all(line == "restart --no-block edge-agent.service" for line in asked), asked
         return True
+
+    def _serve_request(self) -> None:
+        """Does what the path unit does: starts root's unit while there is a request."""
+        if self._update is not None and self._update.poll() is None:
+            return
+        if (self._run_dir / "update-request").exists():
+            (command,) = confined.directives(UPDATE_UNIT, "ExecStart")
+            with self._log.open("ab") as log:
+                words = [*self._words(command), "--patience", "60"]  # the tests' machine is shared
+                self._update = subprocess.Popen(words, stdout=log, stderr=log, env=self._environment())
 
     def _begin(self) -> None:
         self._run_all("ExecStartPre", "", "")

@@ -74,7 +74,7 @@ class VersionedKiosk(Daemon):
         keys.mkdir()
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (keys / "city.pem").write_bytes(public)
-        self.unit = UnitRunner(folder, self.config)
+        self.unit = UnitRunner(folder, self.config, self.run_dir)
         self.serial = 0
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """When a version may be tried, when its first session is over, and when it must go."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta, timezone
 
 import pytest
@@ -8,9 +9,12 @@ from edge_agent.domain.update_plan import (
     CRASHES_MAX,
     POWER_CUT,
     UpdateCause,
+    UpdateFacts,
     UpdateFault,
     UpdateRecord,
+    UpdateRequest,
     UpdateState,
+    choose_request,
     has_had_session,
     is_session_near,
     judge_crashes,
@@ -81,3 +85,29 @@ def test_the_record_names_the_version_that_is_to_run(state: UpdateState) -> None
     wanted = UpdateRecord(state=state, version="2", previous="1").wanted_version
     runs = {UpdateState.TRIAL: "2", UpdateState.FIRST_SESSION: "2", UpdateState.CONFIRMED: "2"}
     assert wanted == {**runs, UpdateState.ROLLED_BACK: "1"}.get(state, "")
+
+
+CALM = UpdateFacts(
+    is_staged=True, is_session_near=False, has_had_session=False, is_clock_trusted=True, not_recording_s=0.0
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "facts", "request_made"),
+    [
+        (UpdateState.NONE, CALM, UpdateRequest.APPLY),
+        (UpdateState.ROLLED_BACK, CALM, UpdateRequest.APPLY),
+        (UpdateState.NONE, replace(CALM, is_staged=False), None),
+        (UpdateState.NONE, replace(CALM, is_session_near=True), None),
+        (UpdateState.NONE, replace(CALM, is_clock_trusted=False), None),
+        (UpdateState.NONE, replace(CALM, not_recording_s=1.0), None),
+        (UpdateState.TRIAL, CALM, None),
+        (UpdateState.FIRST_SESSION, CALM, None),
+        (UpdateState.FIRST_SESSION, replace(CALM, has_had_session=True), UpdateRequest.CONFIRM),
+        (UpdateState.FIRST_SESSION, replace(CALM, has_had_session=True, not_recording_s=59.0), None),
+        (UpdateState.FIRST_SESSION, replace(CALM, is_session_near=True, not_recording_s=60.0), UpdateRequest.ROLL_BACK),
+        (UpdateState.CONFIRMED, replace(CALM, not_recording_s=600.0), None),
+    ],
+)
+def test_what_is_asked_for_when(state: UpdateState, facts: UpdateFacts, request_made: UpdateRequest | None) -> None:
+    assert choose_request(UpdateRecord(state=state), facts) is request_made

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_agent.domain.update_plan import POWER_CUT, UpdateCause, UpdateFault, UpdateRecord, UpdateState
+from edge_agent.domain.update_plan import POWER_CUT, UpdateCause, UpdateFault, UpdateRecord, UpdateRequest, UpdateState
 from edge_agent.update import switch
 from edge_agent.update.errors import UpdateRefused
 from edge_agent.update.packing import pack_release
 from edge_agent.update.probe import AgentProbe
+from edge_agent.update.requests import REQUEST_NAME, RequestFolder
 from edge_agent.update.switch import VersionSwitch
 from edge_agent.update.versions import PENDING_NAME, InstalledVersions
 
@@ -94,7 +95,7 @@ def test_no_restart_loses_scans_that_wait_in_memory(
     with pytest.raises(UpdateRefused, match="3 scans wait"):
         machine.switch(obstacles=["3 scans wait"]).apply(path, KEYS)
     assert machine.starts == []
-    monkeypatch.setattr(switch, "HOLD_POLL_S", 0)
+    monkeypatch.setattr(switch, "CALM_POLL_S", 0)
     tried = machine.switch("it records nothing", obstacles=["", "2 scans wait", "1 scan waits"])
     tried.apply(path, KEYS)
     assert machine.starts == ["2", "1"]
@@ -193,3 +194,32 @@ def test_a_technician_goes_back_to_the_version_before(machine: Machine, tmp_path
     machine.switch().confirm()
     assert machine.switch().go_back("wanted").state is UpdateState.ROLLED_BACK
     assert (machine.links(), machine.starts) == (("1", "1"), ["2", "1"])
+
+
+@pytest.mark.parametrize("word", ["reboot", "", "apply /tmp/other.release"])
+def test_root_knows_three_words_and_no_other(machine: Machine, tmp_path: Path, word: str) -> None:
+    requests = RequestFolder(tmp_path, tmp_path)
+    (tmp_path / REQUEST_NAME).write_text(word)
+    with pytest.raises(UpdateRefused, match="nobody knows the request"):
+        machine.switch().serve(requests, KEYS)
+    assert not (tmp_path / REQUEST_NAME).exists()
+    assert machine.starts == []
+
+
+def test_root_judges_a_staged_release_itself(machine: Machine, tmp_path: Path) -> None:
+    requests = RequestFolder(tmp_path, tmp_path)
+    requests.stage(release(tmp_path, key=Ed25519PrivateKey.generate()))
+    requests.ask(UpdateRequest.APPLY)
+    with pytest.raises(UpdateRefused, match="not signed"):
+        machine.switch().serve(requests, KEYS)
+    assert (machine.starts, requests.staged.exists()) == ([], False)
+
+
+def test_a_staged_release_runs_and_goes_where_it_records_nothing(machine: Machine, tmp_path: Path) -> None:
+    requests = RequestFolder(tmp_path, tmp_path)
+    requests.stage(release(tmp_path))
+    requests.ask(UpdateRequest.APPLY)
+    assert machine.switch().serve(requests, KEYS).state is UpdateState.FIRST_SESSION
+    requests.ask(UpdateRequest.ROLL_BACK)
+    record = machine.switch().serve(requests, KEYS)
+    assert (record.state, record.cause) == (UpdateState.ROLLED_BACK, UpdateCause.NO_RECORDING)
