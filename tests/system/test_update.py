@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from drivers.simulated.card_peer import CardPeer
-from edge_agent.domain.update_plan import POWER_CUT, UpdateState
+from edge_agent.domain.update_plan import POWER_CUT, UpdateRequest, UpdateState
 from edge_agent.journal.verify import verify_journal
+from edge_agent.update.requests import RequestFolder
 from tests.system.daemon import edge_agent, school_export, serial_reader
 from tests.system.versioned_kiosk import FIRST, VersionedKiosk
 
@@ -147,11 +148,12 @@ def test_a_version_that_is_not_healthy_is_rolled_back(tmp_path: Path, fault: str
     assert verify_journal(kiosk.journal).whole
 
 
-def test_a_staged_release_is_applied_by_the_agents_request(tmp_path: Path) -> None:
-    """The agent asks, root's unit serves. Without a roster there is no session to wait for."""
+def test_a_staged_release_is_applied_by_roots_unit_on_a_request(tmp_path: Path) -> None:
+    """The word comes from the test: the agent asks with a synchronised clock only, and this machine may have none."""
     with serving(tmp_path, imports=False) as (kiosk, _):
         release = kiosk.release("2.0")
         assert kiosk.update("stage", str(release), "--config", str(kiosk.config)).returncode == 0
+        RequestFolder(kiosk.run_dir, kiosk.state_dir).ask(UpdateRequest.APPLY)
         kiosk.until(lambda _: kiosk.record().state is UpdateState.FIRST_SESSION)
         kiosk.until_serving()
         assert kiosk.running() == "2.0"

@@ -12,6 +12,7 @@ from edge_agent.domain.feedback import Advice, Feedback, FeedbackKind
 from edge_agent.domain.health import LedgerState
 from edge_agent.domain.operators import OperatorFault, OperatorRole, PinFault
 from edge_agent.domain.tablets import TabletFault
+from edge_agent.domain.update_plan import UpdateCause
 from edge_agent.palm.types import Hand
 from edge_agent.palms.enrolment_words import EnrolmentStep
 from edge_agent.screen.assets import read_catalogue
@@ -36,6 +37,7 @@ LINES = {
     "identity": ("doubled",),
     "terminal_clock": ("doubted",),
     "technician": ("called",),
+    "update": tuple(cause for cause in UpdateCause if cause is not UpdateCause.BY_HAND),
 }
 CONSENT_LINES = (
     "ask", "kept", "not_kept", "card", "withdraw", "review", "sign", "sign_who",
