@@ -21,11 +21,12 @@ _UNIT = "edge-agent.service"
 
 # Our files and their places. The first one is necessary; without one of the others some readers do not work.
 _FILES = {
-    f"systemd/{_UNIT}": f"etc/systemd/system/{_UNIT}",
-    "udev/70-edge-agent.rules": "etc/udev/rules.d/70-edge-agent.rules",
-    "modules-load.d/edge-agent.conf": "etc/modules-load.d/edge-agent.conf",
-    "modprobe.d/edge-agent.conf": "etc/modprobe.d/edge-agent.conf",
+    f"systemd/{_UNIT}": f"systemd/system/{_UNIT}",
+    "udev/70-edge-agent.rules": "udev/rules.d/70-edge-agent.rules",
+    "modules-load.d/edge-agent.conf": "modules-load.d/edge-agent.conf",
+    "modprobe.d/edge-agent.conf": "modprobe.d/edge-agent.conf",
 }
+_BASES = ("etc", "usr/lib")  # by hand, and by the package; the first one that has a file is in force
 _ENABLED = f"etc/systemd/system/multi-user.target.wants/{_UNIT}"
 
 
@@ -89,12 +90,14 @@ def compare_files(ours: Path, root: Path) -> Iterator[Finding]:
     if not (root / "run/systemd/system").exists():
         yield good("systemd", phrase("does not run this machine"))
         return
-    for source, target in _FILES.items():
+    for source, place in _FILES.items():
+        found = [f"{base}/{place}" for base in _BASES if (root / base / place).exists()]
+        target = found[0] if found else f"{_BASES[0]}/{place}"
         packaged, installed = ours / source, root / target
         part = "unit" if source.endswith(_UNIT) else "files"
         reload = " && systemctl daemon-reload" if part == "unit" else ""
         step = f"cp {packaged} /{target}{reload}"
-        if not installed.exists():
+        if not found:
             yield (failure if part == "unit" else attention)(
                 part, phrase("/{target} is not installed", target=target), step
             )

@@ -56,6 +56,19 @@ def test_everything_is_installed(installed: Path) -> None:
     assert set(states(machine.compare_files(CONFIG, installed))) == {FindingState.GOOD}
 
 
+def test_files_of_the_package_count_and_those_by_hand_are_in_force_before_them(installed: Path) -> None:
+    for place in ("systemd/system/edge-agent.service", "udev/rules.d/70-edge-agent.rules"):
+        packaged = installed / "usr/lib" / place
+        packaged.parent.mkdir(parents=True, exist_ok=True)
+        (installed / "etc" / place).rename(packaged)
+    assert set(states(machine.compare_files(CONFIG, installed))) == {FindingState.GOOD}
+    write_file(installed, "etc/systemd/system/edge-agent.service", "[Unit]\n")
+    [finding] = [
+        finding for finding in machine.compare_files(CONFIG, installed) if finding.state is not FindingState.GOOD
+    ]
+    assert "/etc/systemd/system/edge-agent.service differs" in finding.detail
+
+
 def test_a_machine_without_systemd(tmp_path: Path) -> None:
     assert states(machine.compare_files(CONFIG, tmp_path)) == [FindingState.GOOD]
 
