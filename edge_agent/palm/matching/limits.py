@@ -97,7 +97,8 @@ LOOSE_STRANGER_AGAIN_MAX: Final = 0.21  # the same in the second look, where one
 GLANCED: Final = 6  # palms, at most, of which all templates are looked at
 LOOSE_PALM_MIN: Final = 0.26  # loose agreement that is worth straightening; real ones had 0.27 and more
 SEARCH_BENT_MIN: Final = (0.22, 0.25)  # as BENT_MIN, in a search; real ones had 0.22 and 0.25 and more
-# The third look's were chosen on one part of the people (tests/benchmarks/parts.py), by `palm_lost`.
+# The third look's were chosen on one part of the people (tests/benchmarks/parts.py) and widened once after a run of
+# `palm_lost` on the other had lost 3 of 698.
 SIEVED_WIDE: Final = 1500  # sketches of either hand that pass the sieve in the third look
 SKETCHED_WIDE: Final = 48  # palms that are glanced at in each half of it
 ROUGHLY_FAR_WIDE: Final = 600  # sketches of palms far beside that are looked at whole in the third look
