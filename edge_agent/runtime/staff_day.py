@@ -97,6 +97,8 @@ def _describe_entry(entry: DayEntry, roster: Roster, tz: tzinfo) -> TodayRow:
         voided=entry.voided,
         operator=event.operator if isinstance(event, Manual) else "",
         reason=event.note if isinstance(event, Manual) else "",
+        score=event.score,
+        rule="" if isinstance(event, Manual) else event.reason,
     )
 
 

@@ -94,6 +94,8 @@ class TodayRow:
     reason: str = ""  # why by hand
     guests: int = 0  # meals of guests, whom the row names not
     payer: str = ""  # of the guests
+    score: int = 0  # of a palm: the agreement in ten-thousandths
+    rule: str = ""  # where a machine named the person: a `decision.DecisionReason` that a person should weigh
 
 
 @dataclass(frozen=True, slots=True)

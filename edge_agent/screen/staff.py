@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edge_agent.domain.decision import DecisionReason
 from edge_agent.domain.operators import Operator, OperatorRight
 from edge_agent.screen.ports import (
     ActionDone,
@@ -25,6 +26,7 @@ from edge_agent.screen.ports import (
     RosterPerson,
     StaffActions,
     TickPerson,
+    TodayRow,
     WaitingPerson,
     WrongClock,
 )
@@ -100,6 +102,11 @@ def _enter_ticked(actions: StaffActions, operator: Operator, body: _EnterTicked)
     return actions.enter_people(people, operator.id, body.reason)
 
 
+def _for_hall(row: TodayRow) -> TodayRow:
+    """Returns the row as children may see it: without who pays, and for whom nobody does."""
+    return replace(row, payer="", rule="" if row.rule == DecisionReason.NO_ENTITLEMENT else row.rule)
+
+
 class StaffApi:
     """Responds to the staff's requests. It runs in the server's event loop."""
 
@@ -153,7 +160,7 @@ class StaffApi:
 
         def read(actions: StaffActions, *_: object) -> DayBoard:
             board = self._name_operators(actions.read_day())
-            return replace(board, rows=tuple(replace(row, payer="") for row in board.rows)) if in_hall else board
+            return replace(board, rows=tuple(map(_for_hall, board.rows))) if in_hall else board
 
         return await self._act(request, NoBody(), read, OperatorRight.FIND)
 

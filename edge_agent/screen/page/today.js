@@ -113,7 +113,7 @@ function entryRow(row) {
   details.append(
     element("span", "name", rowName(row)), " ", element("span", "group", row.group), " ",
     element("span", "time", row.at),
-    element("div", "why", [wayWords(row), reasonWords(row), row.operator].filter(Boolean).join(" · ")),
+    element("div", "why", [wayWords(row), machineWords(row), reasonWords(row), row.operator].filter(Boolean).join(" · ")),
   );
   item.append(details);
   if (row.voided) item.append(element("span", "time", t("staff.taken_back")));
@@ -150,7 +150,8 @@ function actButton(words, name, act) {
 }
 
 async function voidRow(row) {
-  const response = await requestVoid({ ...row, name: rowName(row) });
+  const named = [wayWords(row), machineWords(row)].filter(Boolean).join(" · ");
+  const response = await requestVoid({ ...row, name: rowName(row), named });
   if (response === null) return;
   showVoided(response, rowName(row));
   $("today-filter").focus();
@@ -159,6 +160,12 @@ async function voidRow(row) {
 
 const rowName = (row) => (row.guests ? guestsName(row) : row.name || t("reason.unknown_person"));
 const wayWords = (row) => (row.guests ? row.payer && payerName(row.payer) : t(`staff.today.method.${row.method}`));
+
+// Why a machine named this person: how alike the palm was, and the rule that a person should weigh.
+function machineWords({ score, rule }) {
+  const words = [score ? t("staff.today.agreement", { number: Math.floor(score / 100) }) : "", rule ? t(`reason.${rule}`) : ""];
+  return words.filter(Boolean).join(" · ");
+}
 
 function reasonWords({ guests, method, reason }) {
   const [codes, kind] = guests ? [GUEST_REASONS, "guests.why"]

@@ -1,6 +1,7 @@
 """Today on the staff's page, in a real Chromium: rows, filter, void after a reload, who has not eaten, the table."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from playwright.sync_api import Browser, expect
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind, StaffFeedback
 from edge_agent.domain.health import KioskHealth, LedgerState
+from edge_agent.screen.ports import DayBoard
 from edge_agent.screen.state import Language
-from sync.contract.event import ClockQuality
+from sync.contract.event import ClockQuality, Method
 from tests.browser import run_browser
 from tests.edge_agent.screen.desk import OPERATOR, FakeStaffDesk, run_screen
 from tests.edge_agent.screen.test_page import SIZES, open_page, overflowing, sign_in
@@ -110,3 +112,30 @@ def test_a_doubt_about_every_row_stands_once_at_the_top(browser: Browser) -> Non
         expect(page.locator("#today-doubts")).to_be_hidden()
         expect(page.locator("#feed .why")).to_have_count(6)  # of rows from before, and of nobody else
         page.close()
+
+
+class PalmDesk(FakeStaffDesk):
+    """A desk whose first row was named by a palm, not wholly sure."""
+
+    def read_day(self) -> DayBoard:
+        board = super().read_day()
+        named = {"method": Method.PALM, "score": 8_712, "rule": "palm_unconfirmed"}
+        return replace(board, rows=tuple(replace(row, **named) for row in board.rows))  # type: ignore[arg-type]
+
+
+def test_who_decides_against_the_machine_sees_why_it_named_the_child(browser: Browser) -> None:
+    station = PalmDesk()
+    with run_screen(station) as screen:
+        page = open_page(browser, screen, "/staff")
+        page.get_by_role("button", name="EN", exact=True).click()
+        sign_in(page)
+        page.get_by_role("tab", name="Today").click()
+        why = "palm · palm alike by 87 % · The palm was not fully confirmed: ask who it is."
+        expect(page.locator("#today-rows .why")).to_have_text(why)
+        page.get_by_role("button", name="Undo: Айгерім").click()
+        expect(page.locator("#confirm-who")).to_contain_text(why)
+        page.get_by_role("radio", name="Wrong person").click()
+        page.click("#confirm-do")
+        expect(page.locator("#today-rows li")).to_have_class("voided")
+        page.close()
+    assert station.rows == [("void", "ab", "7", OPERATOR, "wrong_person")]
