@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from edge_agent.domain.feedback import Feedback, FeedbackKind
+from edge_agent.screen.ports import DayBoard
 from edge_agent.screen.server import ScreenServer
 from edge_agent.screen.state import Language
 from tests.browser import run_browser
@@ -150,8 +152,16 @@ def test_who_pays_is_not_shown_to_the_hall(browser: Browser) -> None:
             page.context.close()
 
 
+class UnpaidDesk(FakeStaffDesk):
+    """A desk whose entries nobody pays for."""
+
+    def read_day(self) -> DayBoard:
+        board = super().read_day()
+        return replace(board, rows=tuple(replace(row, rule="no_entitlement") for row in board.rows))
+
+
 def test_the_hall_gets_no_payer_by_any_request() -> None:
-    station = FakeStaffDesk()
+    station = UnpaidDesk()
     station.enter_guests(3, "guest", OPERATOR, "inspection")
     with run_screen(station, hall=True) as screen, open_client(screen) as client:
         client.post("/staff/sign-in", json={"operator": OPERATOR, "pin": PIN})
@@ -159,7 +169,8 @@ def test_the_hall_gets_no_payer_by_any_request() -> None:
         guests = client.post("/staff/guests", json={"counted": 1, "payer": "guest", "reason": "open day"})
         for refused in (client.get("/staff/payers"), guests):
             assert (refused.status_code, refused.json()) == (403, {"why": "in_hall"})
-        assert {row.get("payer", "") for row in client.get("/staff/today").json()["rows"]} == {""}
+        rows = client.get("/staff/today").json()["rows"]
+        assert {(row.get("payer", ""), row.get("rule", "")) for row in rows} == {("", "")}
     assert len(station.rows) == 1
 
 
