@@ -141,16 +141,25 @@ class BatchSender(PacedClient):
         self._place = self._current_place(ledger_head)
         acknowledged = self._outbox.acknowledged()
         why = f"the ledger has events up to {ledger_head.seq}"
+        if cursor.receipt is not None:
+            self._defer_wanted(cursor.wanted, ledger_head, acknowledged)
         if ledger_head.seq > acknowledged.seq and cursor.receipt is not None:
             self._outbox.acknowledge(ledger_head, receipt.to_json(cursor.receipt))
-            for seq in cursor.wanted:  # this disk does not know that it had sent a tombstone: it was put back since
-                if acknowledged.seq < seq <= ledger_head.seq:
-                    self._outbox.quarantine(seq, f"{DEFERRED}-wanted", "the ledger has only its hash", tombstone=True)
             return self._aligned(why, accepted=ledger_head.seq - acknowledged.seq)
         if ledger_head.seq < acknowledged.seq:
             lost = f"the ledger has lost events {ledger_head.seq + 1} to {acknowledged.seq}, which it had signed for"
             return self._aligned(f"{lost}; they are sent again", SyncAlarm.LEDGER_BEHIND)
         return self._aligned(why)
+
+    def _defer_wanted(self, wanted: Sequence[int], ledger_head: Head, acknowledged: Head) -> None:
+        """Notes the events of which only a tombstone is there, and of which this disk does not know that.
+
+        Either the disk was put back since, and knows less than the ledger, or the ledger was, and has lost the bytes.
+        """
+        known = acknowledged.seq if ledger_head.seq >= acknowledged.seq else 0
+        for seq in wanted:
+            if known < seq <= ledger_head.seq:
+                self._outbox.quarantine(seq, f"{DEFERRED}-wanted", "the ledger has only its hash", tombstone=True)
 
     def _aligned(self, why: str, alarm: SyncAlarm = SyncAlarm.NONE, accepted: int = 0) -> SyncStep:
         return SyncStep(SyncOutcome.ALIGNED, 0.0, why, alarm, accepted, self._offset_s)

@@ -16,6 +16,8 @@ from sync.contract.wire import BatchReply
 from sync.errors import RequestRejected, SyncAlarm
 
 OFFER_EVERY: Final = timedelta(days=1)
+STORED_LATER: Final = "stored-later"
+AGAIN: Final = f"{DEFERRED}-again"
 _DETAIL_CHARS_MAX: Final = 300
 
 
@@ -38,24 +40,24 @@ class DeferredOffers:
         event = next((one for one in self._outbox.list_deferred() if abs(now - one.noted_utc) >= OFFER_EVERY), None)
         if event is None:
             return None
-        stored, detail = self._offer(event)
+        code, detail = self._offer(event)
+        stored = code == STORED_LATER
+        self._outbox.quarantine(event.seq, code, detail, tombstone=not stored, epoch=event.epoch)
         if stored:
-            self._outbox.quarantine(event.seq, "stored-later", detail, tombstone=False, epoch=event.epoch)
             return SyncStep(SyncOutcome.SENT, 0.0, f"event {event.seq} is stored after all")
-        self._outbox.quarantine(event.seq, f"{DEFERRED}-again", detail, tombstone=True, epoch=event.epoch)
         return SyncStep(SyncOutcome.NARROWED, 0.0, f"event {event.seq} is not stored: {detail}", SyncAlarm.DEFERRED)
 
-    def _offer(self, event: DeferredEvent) -> tuple[bool, str]:
-        """Returns if the ledger has stored the bytes of this event, and in words what it said."""
+    def _offer(self, event: DeferredEvent) -> tuple[str, str]:
+        """Returns the event's new code in the quarantine, and in words what the ledger said."""
         before = self._outbox.find_hash(event.seq - 1, event.epoch)
         rows = self._outbox.read_rows(event.seq - 1, 1, LINES_BYTES_MAX, event.epoch)
         if before is None or not rows or rows[0].seq != event.seq:
-            return False, "this disk does not have it any more"
+            return AGAIN, "this disk does not have it any more"
         through = None if event.epoch == self._outbox.epoch else event.seq
         try:
             accepted = self._send(SendingPlace(event.epoch, b"", Head(event.seq - 1, before), through), rows)
         except RequestRejected as error:
-            return False, str(error)[:_DETAIL_CHARS_MAX]
+            return f"refused-{error.status}" if error.is_signed else AGAIN, str(error)[:_DETAIL_CHARS_MAX]
         if event.seq in accepted.filled:
-            return True, "the ledger stored its bytes where its hash stood"
-        return False, "the ledger does not say that it has stored the bytes"
+            return STORED_LATER, "the ledger stored its bytes where its hash stood"
+        return AGAIN, "the ledger does not say that it has stored the bytes"

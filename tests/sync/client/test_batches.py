@@ -675,6 +675,38 @@ def test_a_disk_that_forgot_what_it_deferred_is_told_by_the_cursor() -> None:
     assert sorted(stored(bench)) == sorted(make_payload(number) for number in range(8))
 
 
+def test_a_ledger_that_has_lost_the_bytes_it_stored_later_is_offered_them_again() -> None:
+    refused = make_payload(3)
+    bench = Bench(events=8, transport=lambda transport: RefusedByProxy(transport, refused))
+    bench.drain()
+    backup = bench.ledger.backup()
+    bench.transport = bench.ledger
+    bench.restart_client()
+    bench.record(8)
+    bench.seconds += 24 * 3600
+    bench.drain()
+    assert bench.disk.quarantined == {(bench.disk.epoch, 4): ("stored-later", False)}
+    bench.ledger.restore(backup)
+    bench.client.realign()
+    for _ in range(2):
+        bench.drain()
+        bench.seconds += 24 * 3600
+    assert sorted(stored(bench)) == sorted(make_payload(number) for number in range(9))
+
+
+def test_a_deferred_event_that_the_ledger_itself_refuses_is_not_offered_again() -> None:
+    refused = make_payload(3)
+    bench = Bench(events=8, transport=lambda transport: RefusedByProxy(transport, refused))
+    bench.drain()
+    bench.transport = bench.ledger
+    bench.ledger.refuses = lambda line: line == refused
+    bench.restart_client()
+    bench.seconds += 24 * 3600
+    bench.drain()
+    assert bench.disk.quarantined == {(bench.disk.epoch, 4): ("refused-400", True)}
+    assert not bench.disk.list_deferred()
+
+
 def test_a_ledger_restored_between_the_question_and_the_first_batch_of_an_epoch_loses_nothing() -> None:
     bench = Bench(events=6)
     blank = bench.ledger.backup()
