@@ -144,8 +144,14 @@ class VersionedKiosk(Daemon):
     def record(self) -> UpdateRecord:
         return self.versions.read_record()
 
+    def until_running(self, version: str) -> None:
+        """Waits until this version answers, with reader and light: the one before may still be on its way out."""
+        until = time.monotonic() + START_S
+        while self.running() != version:
+            assert time.monotonic() < until, f"not within {START_S} s\n{self.log}"
+        self.until_serving()
+
     def running(self) -> str:
-        """Returns the version of the agent that answers."""
+        """Returns the version of the agent that answers; empty where none does."""
         done = self.update("self-test", "--config", str(self.config), "--json")
-        assert done.returncode == 0, done.stderr
-        return str(json.loads(done.stdout)["version"])
+        return str(json.loads(done.stdout)["version"]) if done.returncode == 0 else ""
