@@ -112,6 +112,8 @@ SOLIDITY_MAX: Final = 0.95  # share of its convex hull that an open hand fills
 SECOND_SCORE_OPEN_MAX: Final = 24.0  # with gaps that stand open
 SECOND_SCORE_CLOSED_MAX: Final = 14.0  # the same without
 OWN_SCORE_SURE_MAX: Final = 8.0  # of the found hand; below it, it is one whatever its outline
+OWN_SOLIDITY_MAX: Final = 0.92  # share of its convex hull; a face or a bun fills more
+TOUCHING_GAPS_MIN: Final = 3  # gaps that open alike in a part that touches the hand, whose fingers may be hidden
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Open gaps: bays of the outline (contour.py). Origin: sets.

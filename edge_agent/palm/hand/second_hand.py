@@ -26,11 +26,13 @@ from edge_agent.palm.hand.proportions import (
     OWN_REST_SIDE,
     OWN_RIM_MAX,
     OWN_SCORE_SURE_MAX,
+    OWN_SOLIDITY_MAX,
     PIECES_NEAR_MAX,
     SECOND_SCORE_CLOSED_MAX,
     SECOND_SCORE_OPEN_MAX,
     SPECK_SIDE,
     THREAD_SIDE,
+    TOUCHING_GAPS_MIN,
 )
 from edge_agent.palm.hand.segment import Silhouette, find_silhouettes, measure_distances, see_parts
 from edge_agent.palm.hand.views import HandView, add_closed_gaps, view_outline
@@ -71,7 +73,8 @@ def find_second_hands(picture: Pixels, divided: DividedPicture) -> list[OtherPar
 
 def is_likely_hand(view: HandView, divided: DividedPicture) -> bool:
     """Returns True where the found hand is surely one, and not a face or a bun that has valleys by chance."""
-    return view.score < OWN_SCORE_SURE_MAX or measure_shape(divided.hand).is_hand
+    shape = measure_shape(divided.hand)
+    return view.score < OWN_SCORE_SURE_MAX or shape.is_hand or shape.solidity < OWN_SOLIDITY_MAX
 
 
 def paint_out(picture: Pixels, divided: DividedPicture) -> Pixels:
@@ -169,9 +172,9 @@ def _is_forearm(mask: Mask, middle: Floats, up: Floats, length: float) -> bool:
 def _is_hand(picture: Pixels, part: OtherPart) -> bool:
     """Returns True where a part is a hand, open or closed."""
     shape = measure_shape(part.mask)
-    if shape.is_hand or part.touches:
-        return shape.is_hand
-    return _agree_on_valleys(picture, part, shape)
+    if part.touches:
+        return shape.is_hand or (shape.has_gaps and shape.gaps >= TOUCHING_GAPS_MIN)
+    return shape.is_hand or _agree_on_valleys(picture, part, shape)
 
 
 def _agree_on_valleys(picture: Pixels, part: OtherPart, shape: HandShape) -> bool:

@@ -57,8 +57,8 @@ def beside(thing: str) -> Pixels:
         case "card":
             cv2.rectangle(sheet, (450, 150), (690, 300), 160, -1)
         case "cup":
-            cv2.rectangle(sheet, (460, 140), (600, 360), 160, -1)
-            cv2.ellipse(sheet, (600, 250), (60, 60), 0, -90, 90, 160, 20)
+            cv2.rectangle(sheet, (490, 180), (570, 310), 160, -1)  # smaller than the hand: a larger cup is not told
+            cv2.ellipse(sheet, (570, 245), (35, 35), 0, -90, 90, 160, 14)
         case "face":
             cv2.ellipse(sheet, (560, 250), (100, 135), 0, 0, 360, 160, -1)
             for x in (520, 600):
