@@ -26,6 +26,7 @@ from edge_agent.errors import AgentNotRunning, RequestRefused
 START_S = 30.0
 STATUS_S = 2.0
 SIGNAL_TIMEOUT_S = 2.0
+ENROLLING = "Demo"  # the operator who enrols
 ENROL_WITHIN_S = 100_000.0  # simulated
 LIGHT_POLL_S = 0.002
 HOLD_S = 0.08
@@ -158,10 +159,14 @@ class DemoKiosk:
         if self.camera is not None:
             _run(["palm", "key", "make", "--yes", "--config", str(self.config)])
 
+    def add_operator(self) -> None:
+        """Makes the operator of a running kiosk who enrols palms."""
+        _run(["operators", "add", ENROLLING, "--role", "head", "--config", str(self.config)])
+
     def enrol(self, pupil: str, person: str) -> None:
         """Enrols a pupil's drawn palm as this person of the roster, through the real enrolment of a running kiosk."""
         assert self.camera is not None
-        arguments = PalmEnrolArguments(person=person, operator="demo", within_s=ENROL_WITHIN_S)
+        arguments = PalmEnrolArguments(person=person, operator=ENROLLING, within_s=ENROL_WITHIN_S)
         for step in ask(self.folder / "run", PALM_ENROL, arguments, START_S):
             if not step.done and step.step != "good":
                 self.camera.show(pupil)

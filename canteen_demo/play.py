@@ -138,6 +138,7 @@ def play(options: DemoOptions, progress: Callable[[str], None], watch: Callable[
         progress(f"{len(palms)} drawn palms of nobody are enrolled at the camera of kiosk {KIOSKS[PALM_KIOSK]}")
         with psycopg.connect(database_url, autocommit=True) as connection:
             surrogates = find_surrogates(connection, SCHOOL, palms)
+        kiosks[PALM_KIOSK].add_operator()
         for pupil in palms:
             kiosks[PALM_KIOSK].enrol(pupil, surrogates[pupil])
         scene = Scene(clock, options.minutes, relay, queues, database_url, [])
