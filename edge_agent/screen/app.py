@@ -72,6 +72,9 @@ class ScreenHandlers:
     def catalogues(self, _: Request) -> Response:
         return Response(self.assets.catalogues, media_type="application/json")
 
+    def child_catalogues(self, _: Request) -> Response:
+        return Response(self.assets.child_catalogues, media_type="application/json")
+
     def health(self, _: Request) -> Response:
         """Responds with the health lines: status 503 while nothing can be recorded, else 200."""
         lines = self.stage.health_lines()
@@ -107,6 +110,7 @@ def build_app(parts: ScreenHandlers, hosts: frozenset[str]) -> Starlette:
         Route("/page/{name}", parts.page_file),
         Route("/speech/{language}/{name}.ogg", parts.speech_clip),
         Route("/catalogues.json", parts.catalogues),
+        Route("/catalogues/child.json", parts.child_catalogues),
         Route("/events", parts.child_events),
         Route("/events/staff", parts.staff_events),
         Route("/health", parts.health),

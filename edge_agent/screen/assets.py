@@ -30,6 +30,7 @@ class ScreenAssets:
 
     pages: dict[str, PageFile]  # by file name
     catalogues: bytes  # JSON: language → key → words
+    child_catalogues: bytes  # the same, of the child's page alone: it stays light however much staff are told
     version: str  # when it changes, an open page loads itself anew
 
 
@@ -54,8 +55,17 @@ def load_assets() -> ScreenAssets:
         suffix = file.name[file.name.rfind(".") :]
         if suffix in _TYPES:
             pages[file.name] = PageFile(file.read_bytes(), _TYPES[suffix])
-    catalogues = msgspec.json.encode({language: read_catalogue(language) for language in Language})
+    texts = {language: read_catalogue(language) for language in Language}
+    catalogues, child_catalogues = msgspec.json.encode(texts), msgspec.json.encode(_choose_childs(texts))
     digest = sha256(catalogues)
     for name in sorted(pages):
         digest.update(pages[name].body)
-    return ScreenAssets(pages, catalogues, digest.hexdigest()[:16])
+    return ScreenAssets(pages, catalogues, child_catalogues, digest.hexdigest()[:16])
+
+
+def _choose_childs(texts: dict[Language, dict[str, str]]) -> dict[Language, dict[str, str]]:
+    """Returns the texts that the child's page may show."""
+    return {
+        language: {key: words for key, words in of_language.items() if key.startswith("child.")}
+        for language, of_language in texts.items()
+    }

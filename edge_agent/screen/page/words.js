@@ -1,6 +1,6 @@
 // The catalogues: language → key → words, with {number} and {name} to fill in.
 
-const catalogues = await (await fetch("/catalogues.json")).json();
+const catalogues = await (await fetch(location.pathname === "/" ? "/catalogues/child.json" : "/catalogues.json")).json();
 
 export const LANGUAGES = Object.keys(catalogues);
 
