@@ -130,7 +130,8 @@ class WrongPins:
         paid = len(moments) - WRONG_FREE
         if paid <= 0:
             return 0.0
-        return max(moments[-1] + min(2.0 ** min(paid, 10), WAIT_S_MAX) - now_s, 0.0)
+        pause_s = min(2.0 ** min(paid, 10), WAIT_S_MAX)
+        return max(pause_s - (now_s - moments[-1]), 0.0)  # in this order: rounding must not make it longer
 
     def note_wrong(self, client: str, operator: str, now_s: float) -> None:
         """Notes a wrong PIN for this operator at this client."""

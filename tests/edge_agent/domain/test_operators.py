@@ -99,7 +99,9 @@ def test_a_new_pin_has_six_digits_and_is_not_the_first_that_one_tries(pin: str, 
 def test_only_the_head_has_the_operators_in_hand() -> None:
     may = {role: Operator("o", "O", frozenset({role})).rights() for role in OperatorRole}
     assert [role for role in OperatorRole if OperatorRight.OPERATORS in may[role]] == [OperatorRole.HEAD]
-    assert set(may[OperatorRole.TECHNICIAN]) == {OperatorRight.CLOCKS, OperatorRight.ANSWER, OperatorRight.ENROL}
+    assert set(may[OperatorRole.TECHNICIAN]) == {
+        OperatorRight.CLOCKS, OperatorRight.ANSWER, OperatorRight.ENROL, OperatorRight.TABLETS,
+    }  # fmt: skip
     both = Operator("o", "O", frozenset({OperatorRole.TECHNICIAN, OperatorRole.CLASS_TEACHER}))
     assert both.may(OperatorRight.CLOCKS)
     assert both.may(OperatorRight.ENTER)
