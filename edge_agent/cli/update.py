@@ -28,8 +28,6 @@ guard = typer.Typer(no_args_is_help=True)
 app.add_typer(guard, name="guard", help="What the unit calls before the agent starts, and after it ended.", hidden=True)
 
 VersionsOption = Annotated[Path, typer.Option("--versions", help="The folder of all versions.")]
-
-
 PatienceOption = Annotated[float, typer.Option("--patience", min=1, help="Seconds until the agent must answer.")]
 
 
@@ -52,11 +50,7 @@ def apply(
     patience: PatienceOption = FIRST_ANSWER_S,
 ) -> None:
     """Run a signed release now, as root; if it is not healthy within seconds, the version before runs again."""
-    _report(
-        _switch(versions, config, patience).apply(
-            release, read_release_keys(config.parent / KEYS_NAME), takes_older=older
-        )
-    )
+    _report(_switch(versions, config, patience).apply(release, _read_keys(config), takes_older=older))
 
 
 @app.command()
@@ -66,7 +60,7 @@ def stage(
 ) -> None:
     """Leave a signed release to the agent, as root: it is applied outside the sessions."""
     with open_release(release) as file:
-        manifest = read_manifest(file, read_release_keys(config.parent / KEYS_NAME))
+        manifest = read_manifest(file, _read_keys(config))
     _requests(config).stage(release)
     out.print(f"{manifest.version} is applied outside the sessions", markup=False)
 
@@ -76,7 +70,7 @@ def serve(
     versions: VersionsOption = FOLDER, config: ConfigOption = CONFIG_DEFAULT, patience: PatienceOption = FIRST_ANSWER_S
 ) -> None:
     """Do what the agent has asked for, as root; systemd calls it."""
-    _report(_switch(versions, config, patience).serve(_requests(config), read_release_keys(config.parent / KEYS_NAME)))
+    _report(_switch(versions, config, patience).serve(_requests(config), _read_keys(config)))
 
 
 @app.command()
@@ -129,16 +123,21 @@ def guard_end(versions: VersionsOption = FOLDER) -> None:
 
 def _guarding_switch(versions: Path) -> VersionSwitch:
     """Returns a switch that asks no agent: a settings file that is wrong must not keep a kiosk from going back."""
-    kiosk = KioskSettings()
-    return VersionSwitch(InstalledVersions(versions), AgentProbe(kiosk.run_dir, kiosk.state_dir / JOURNAL_NAME))
+    return _build_switch(versions, KioskSettings(), FIRST_ANSWER_S)
 
 
 def _switch(versions: Path, config: Path, patience: float = FIRST_ANSWER_S) -> VersionSwitch:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    kiosk = load_settings(config).settings.kiosk
-    return VersionSwitch(
-        InstalledVersions(versions), AgentProbe(kiosk.run_dir, kiosk.state_dir / JOURNAL_NAME, patience)
-    )
+    return _build_switch(versions, load_settings(config).settings.kiosk, patience)
+
+
+def _build_switch(versions: Path, kiosk: KioskSettings, patience: float) -> VersionSwitch:
+    probe = AgentProbe(kiosk.run_dir, kiosk.state_dir / JOURNAL_NAME, patience)
+    return VersionSwitch(InstalledVersions(versions), probe)
+
+
+def _read_keys(config: Path) -> list[bytes]:
+    return read_release_keys(config.parent / KEYS_NAME)
 
 
 def _requests(config: Path) -> RequestFolder:

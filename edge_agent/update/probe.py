@@ -18,6 +18,7 @@ from edge_agent.journal.offline import read_payload_beside
 from sync.contract.event import Refusal, UnreadableEvent, decode
 
 ASK_S = 6.0
+NO_ANSWER = (AgentNotRunning, RequestRefused, DaemonVersionDiffers, OSError, ValueError)
 _POLL_S = 0.1
 
 
@@ -33,7 +34,7 @@ class AgentProbe:
         """Returns why the agent must not be restarted now; empty also where none answers."""
         try:
             (status,) = ask(self.run_dir, STATUS, NO_ARGUMENTS, ASK_S)
-        except (AgentNotRunning, RequestRefused, DaemonVersionDiffers, OSError, ValueError):
+        except NO_ANSWER:
             return ""
         if not status.waiting:
             return ""
@@ -52,7 +53,7 @@ class AgentProbe:
                 return UpdateFault(UpdateCause.NO_START, crash)
             try:
                 (row,) = ask(self.run_dir, UPDATE_SELF_TEST, NO_ARGUMENTS, ASK_S)
-            except (AgentNotRunning, RequestRefused, DaemonVersionDiffers, OSError, ValueError) as error:
+            except NO_ANSWER as error:
                 why = f"no agent answered: {error}"
             else:
                 if row.version == version and self._has_row(row):

@@ -22,6 +22,7 @@ import msgspec
 import zstandard
 
 from edge_agent.domain.update_plan import UpdateRecord
+from edge_agent.journal.store import sync_folder
 from edge_agent.update.errors import UpdateBusy, UpdateRefused
 from edge_agent.update.release import ReleaseManifest, copy_payload, read_manifest
 
@@ -62,7 +63,7 @@ class InstalledVersions:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self.folder / RECORD_NAME)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def version_at(self, link: str) -> str:
         """Returns the version that the link `current` or `good` names; empty where there is none."""
@@ -77,12 +78,12 @@ class InstalledVersions:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(Path("versions") / version)
         fresh.replace(self.folder / link)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def end_trial(self) -> None:
         """Lets the unit's guard sleep: the links are as the record wants them."""
         (self.folder / PENDING_NAME).unlink(missing_ok=True)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def remove(self, version: str) -> None:
         """Removes a version's folder, if it is there and no link names it."""
@@ -118,7 +119,7 @@ class InstalledVersions:
             target = self.folder / "versions" / manifest.version
             shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise UpdateRefused(
                 f"the release could not be unpacked: {error.strerror or error}",
@@ -206,14 +207,6 @@ def _compile(part: Path, target: Path) -> None:
     command = [sys.executable, "-m", "compileall", "-q", str(part), "-s", str(part), "-p", str(target)]
     if subprocess.run(command, check=False).returncode:
         raise OSError("its modules were not compiled: the disk is full, or one of them is broken")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _clear(*paths: Path) -> None:
