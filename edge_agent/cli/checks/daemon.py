@@ -336,12 +336,7 @@ def _device(device: DeviceStatus, zone: ZoneInfo) -> Finding:
         return attention(
             part, detail, phrase("check speed and cable: edge-agent devices watch {name}", name=device.name)
         )
-    if is_settings and device.readings == 0:
-        return failure(
-            part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
-        )
     if is_settings:
-        return attention(
-            part, detail, phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
-        )
+        step = phrase("do as it says; edge-agent devices watch {name} shows what comes", name=device.name)
+        return (attention if device.readings else failure)(part, detail, step)
     return good(part, detail)
