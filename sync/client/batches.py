@@ -143,9 +143,9 @@ class BatchSender(PacedClient):
         why = f"the ledger has events up to {ledger_head.seq}"
         if cursor.receipt is not None:
             self._defer_wanted(cursor.wanted, ledger_head, acknowledged)
-        if ledger_head.seq > acknowledged.seq and cursor.receipt is not None:
-            self._outbox.acknowledge(ledger_head, receipt.to_json(cursor.receipt))
-            return self._aligned(why, accepted=ledger_head.seq - acknowledged.seq)
+            if ledger_head.seq > acknowledged.seq:
+                self._outbox.acknowledge(ledger_head, receipt.to_json(cursor.receipt))
+                return self._aligned(why, accepted=ledger_head.seq - acknowledged.seq)
         if ledger_head.seq < acknowledged.seq:
             lost = f"the ledger has lost events {ledger_head.seq + 1} to {acknowledged.seq}, which it had signed for"
             return self._aligned(f"{lost}; they are sent again", SyncAlarm.LEDGER_BEHIND)
@@ -389,11 +389,11 @@ class BatchSender(PacedClient):
             self._place = None  # the ledger does not stand any more where this epoch was to begin
             return SyncStep(SyncOutcome.NARROWED, self._dispute_pause_s(str(error)), str(error))
         if place.is_closed:
-            # It has lost more of it since it was asked: the cursor tells.
-            lost_more = {ProblemType.GAP.value} | ({ProblemType.EPOCH_UNKNOWN.value} if first > 1 else set())
+            kind = error.problem.type
+            has_lost_more = kind == ProblemType.GAP or (kind == ProblemType.EPOCH_UNKNOWN and first > 1)
             # An older ledger signs nothing, and says it again; somebody on the way is not believed at once.
             is_believed = error.is_signed or self._disputes > DISPUTES_WITHOUT_PAUSE
-            if error.problem.type not in lost_more and is_believed:
+            if is_believed and not has_lost_more:  # else the cursor tells where to go on
                 self._skipped.add(place.epoch)
             self._place = None
             why = f"the ledger does not take the lost events of epoch {place.epoch}: {error}"
