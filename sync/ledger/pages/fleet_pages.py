@@ -1,5 +1,6 @@
 """The pages of the kiosks: the city's, and the school's own."""
 
+from dataclasses import asdict
 from urllib.parse import urlencode
 
 import psycopg
@@ -37,10 +38,9 @@ class FleetPages:
         every = self._read(connection, school)
         wanted = FleetFilter.from_query(request.query_params)
         rows = [row for row in every if wanted.admits(row)]
-        query = urlencode({name: request.query_params.get(name, "") for name in ("text", "level", "alarm", "version")})
         return self._desk.render(
             request, "kiosks.html", session, school=school, rows=rows, total=len(every), wanted=wanted,
-            versions=count_versions(every), kinds=list_alarm_kinds(every), query=query,
+            versions=count_versions(every), kinds=list_alarm_kinds(every), query=urlencode(asdict(wanted)),
         )  # fmt: skip
 
     def export(self, connection: psycopg.Connection, request: Request, session: PageSession) -> Response:
