@@ -1,17 +1,13 @@
 // The technician's page: readers and their last refusals, the last readings, the kiosk's facts, and a day in graphs.
 
+import { $, drawWords, spokenLanguage, t } from "/page/desk.js";
 import { element } from "/page/feed.js";
 import { request } from "/page/request.js";
-import { LANGUAGES, translate } from "/page/words.js";
 
 const REFRESH_MS = 5000;
-const $ = (id) => document.getElementById(id);
-let language = localStorage.getItem("canteen-language");
-if (!LANGUAGES.includes(language)) language = LANGUAGES[0];
 let shown = null; // the agent's last account
 
-const t = (key, values) => translate(language, key, values);
-const clock = (utc) => new Date(utc).toLocaleTimeString(language, { hour12: false });
+const clock = (utc) => new Date(utc).toLocaleTimeString(spokenLanguage(), { hour12: false });
 
 function drawReader(reader) {
   const item = element("li", reader.there ? "" : "away", "");
@@ -74,18 +70,7 @@ function drawDay(day) {
 }
 
 function draw() {
-  document.documentElement.lang = language;
-  for (const labelled of document.querySelectorAll("[data-t]")) labelled.textContent = t(labelled.dataset.t);
-  $("languages").replaceChildren(...LANGUAGES.map((choice) => {
-    const button = element("button", "", choice.toUpperCase());
-    button.setAttribute("aria-pressed", String(choice === language));
-    button.addEventListener("click", () => {
-      language = choice;
-      localStorage.setItem("canteen-language", choice);
-      draw();
-    });
-    return button;
-  }));
+  drawWords(draw);
   if (!shown) return;
   $("readers").replaceChildren(...[...shown.status.readers, ...shown.status.indicators].map(drawReader));
   $("readings").replaceChildren(...shown.last_readings.map((reading) => element(

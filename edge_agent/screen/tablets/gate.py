@@ -21,8 +21,11 @@ COOKIE_LASTS_S = 400 * 86_400  # as long as browsers keep one
 PAIRING_PATH = "/pair"
 # What a stranger in the network may ask for.
 OPEN_PATHS = frozenset(
-    {PAIRING_PATH, "/page/pair.js", "/page/pair.css", "/page/icon.svg", "/page/words.js", "/catalogues.json"}
-)
+    {
+        PAIRING_PATH, "/page/pair.js", "/page/pair.css", "/page/icon.svg", "/catalogues.json",
+        "/page/desk.js", "/page/feed.js", "/page/request.js", "/page/words.js",
+    }
+)  # fmt: skip
 SIGN_IN_PATHS = frozenset({"/staff/sign-in", "/staff/pin", "/staff/first-head"})
 PAGES = frozenset({"/", "/staff", "/enrol"})
 UNPAIRED_CLIENT = "unpaired"
