@@ -27,7 +27,7 @@ OPEN_PATHS = frozenset(
     }
 )  # fmt: skip
 SIGN_IN_PATHS = frozenset({"/staff/sign-in", "/staff/pin", "/staff/first-head"})
-PAGES = frozenset({"/", "/staff", "/enrol"})
+PAGES = frozenset({"/", "/staff", "/enrol", "/status"})
 UNPAIRED_CLIENT = "unpaired"
 
 

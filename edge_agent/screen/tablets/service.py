@@ -84,6 +84,7 @@ class TabletService:
             Route(PAIRING_PATH, self._pair, methods=["POST"]),
             Route("/staff", handlers.staff_page),
             Route("/enrol", handlers.enrolment_page),
+            Route("/status", handlers.status_page),
             Route("/page/{name}", handlers.page_file),
             Route("/catalogues.json", handlers.catalogues),
             Route("/events/staff", handlers.staff_events),

@@ -28,7 +28,7 @@ def revoke(kiosk: TabletKiosk, tablet: str) -> httpx.Response:
 
 def test_a_stranger_sees_nothing_but_the_page_of_pairing(tmp_path_factory: pytest.TempPathFactory) -> None:
     with run_kiosk(tmp_path_factory.mktemp("state")) as kiosk, kiosk.open_tablet() as stranger:
-        for page in ("/", "/staff", "/enrol"):
+        for page in ("/", "/staff", "/enrol", "/status"):
             assert stranger.get(page).headers["location"] == "/pair"
         for path in EVERYTHING:
             assert (stranger.get(path).status_code, stranger.get(path).json()) == (403, {"why": "not_paired"}), path
@@ -44,7 +44,8 @@ def test_a_paired_tablet_still_asks_for_the_pin(tmp_path_factory: pytest.TempPat
         kiosk.pair(tablet)
         (cookie,) = tablet.cookies.jar
         assert (cookie.name, cookie.secure, cookie.domain_specified) == (TABLET_COOKIE, True, False)
-        assert tablet.get("/staff").status_code == 200
+        for page in ("/staff", "/enrol", "/status"):
+            assert tablet.get(page).status_code == 200, page
         assert tablet.get("/staff/groups").json() == {"why": "signed_out"}
         assert sign_in(tablet, "111119").json() == {"why": "wrong_pin"}
         signed_in = sign_in(tablet)
