@@ -13,7 +13,7 @@ from starlette.routing import Route
 from edge_agent.domain.consents import ConsentGiver, ConsentPaper
 from edge_agent.domain.operators import OperatorRight
 from edge_agent.screen.enrolment_ports import ClassProgress, EnrolmentActions, EnrolmentFailed, EnrolmentMark
-from edge_agent.screen.replies import NoBody, RequestBody, decode_body, json_reply, refuse
+from edge_agent.screen.replies import NoBody, RequestBody, decode_body, refuse
 from edge_agent.screen.sign_in import SignInApi
 from edge_agent.screen.state import Language
 from sync.contract.event import PersonId
@@ -136,9 +136,8 @@ class EnrolmentApi:
         self, request: Request, body: RequestBody | None, act: Callable[[RequestBody, str], object]
     ) -> Response:
         try:
-            result = await self._sign_in.run_act(
+            return await self._sign_in.reply_act(
                 request, OperatorRight.ENROL, body, lambda operator, body: act(body, operator.id)
             )
         except EnrolmentFailed as failed:
             return refuse(failed.why, 409)
-        return result if isinstance(result, Response) else json_reply(result)

@@ -16,7 +16,7 @@ from edge_agent.domain.operators import (
     OperatorRole,
 )
 from edge_agent.screen.ports import OperatorDirectory
-from edge_agent.screen.replies import NoBody, RequestBody, decode_body, json_reply, refuse
+from edge_agent.screen.replies import NoBody, RequestBody, decode_body, refuse
 from edge_agent.screen.sign_in import SignInApi
 
 _ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=OPERATOR_NAME_CHARS_MAX)]
@@ -109,7 +109,6 @@ class OperatorApi:
 
     async def _act(self, request: Request, body: RequestBody | None, act: Callable[[RequestBody], object]) -> Response:
         try:
-            result = await self._sign_in.run_act(request, OperatorRight.OPERATORS, body, lambda _, body: act(body))
+            return await self._sign_in.reply_act(request, OperatorRight.OPERATORS, body, lambda _, body: act(body))
         except OperatorRefused as refused:
             return refuse(refused.fault, 409)
-        return result if isinstance(result, Response) else json_reply(result)

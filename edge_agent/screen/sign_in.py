@@ -131,6 +131,14 @@ class SignInApi:
         async with acting or nullcontext():
             return await run_in_threadpool(act, operator, body)
 
+    async def reply_act(
+        self, request: Request, right: OperatorRight, body: RequestBody | None,
+        act: Callable[[Operator, RequestBody], object],
+    ) -> Response:  # fmt: skip
+        """Responds with what such an act came to, in JSON, or with why there was none. Raises what the act raises."""
+        result = await self.run_act(request, right, body, act)
+        return result if isinstance(result, Response) else json_reply(result)
+
     def read_names(self) -> dict[str, str]:
         """Returns the name of everybody who was ever an operator here, by id."""
         return {listed.operator.id: listed.operator.name for listed in self._directory.list_all()}

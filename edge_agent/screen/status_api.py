@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge_agent.domain.operators import OperatorRight
-from edge_agent.screen.replies import NoBody, json_reply
+from edge_agent.screen.replies import NoBody
 from edge_agent.screen.sign_in import SignInApi
 
 
@@ -31,7 +31,6 @@ class StatusApi:
         return [Route("/staff/status", self._status)]
 
     async def _status(self, request: Request) -> Response:
-        shown = await self._sign_in.run_act(
+        return await self._sign_in.reply_act(
             request, OperatorRight.ANSWER, NoBody(), lambda _, __: self._source.read_status()
         )
-        return shown if isinstance(shown, Response) else json_reply(shown)

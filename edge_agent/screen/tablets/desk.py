@@ -185,10 +185,9 @@ class TabletApi:
 
     async def _act(self, request: Request, body: RequestBody | None, act: Callable[[RequestBody], object]) -> Response:
         try:
-            result = await self._sign_in.run_act(request, OperatorRight.TABLETS, body, lambda _, body: act(body))
+            return await self._sign_in.reply_act(request, OperatorRight.TABLETS, body, lambda _, body: act(body))
         except TabletRefused as refused:
             return refuse(refused.fault, 409)
-        return result if isinstance(result, Response) else json_reply(result)
 
 
 def _draw(host: str, url: str) -> _DrawnAddress:
